@@ -1,0 +1,19 @@
+/** The runtime behind the `node` condition. */
+import { nativeK256, nativeK256Signer } from './backend-native.ts'
+import { nobleK256, nobleP256 } from './backend-noble.ts'
+import { nodeK256, nodeP256 } from './backend-node.ts'
+import { wasmK256 } from './backend-wasm.ts'
+import type { Runtime } from './runtime.ts'
+import { sha256, sha256Latin1 } from './sha256.node.ts'
+
+export const runtime: Runtime = {
+  name: 'node',
+  sha256,
+  sha256Latin1,
+  backends: {
+    k256: [nativeK256, wasmK256, nodeK256, nobleK256],
+    p256: [nodeP256, nobleP256],
+  },
+  createAsyncP256: () => null,
+  createK256Signer: nativeK256Signer,
+}

@@ -1,0 +1,14 @@
+/** The runtime behind the default condition. Nothing reachable from here imports from `node:`. */
+import { nobleK256, nobleP256 } from './backend-noble.ts'
+import { createWebP256 } from './backend-web.ts'
+import type { Runtime } from './runtime.ts'
+import { sha256, sha256Latin1 } from './sha256.web.ts'
+
+export const runtime: Runtime = {
+  name: 'web',
+  sha256,
+  sha256Latin1,
+  backends: { k256: [nobleK256], p256: [nobleP256] },
+  createAsyncP256: createWebP256,
+  createK256Signer: () => null,
+}

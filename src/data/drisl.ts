@@ -1,0 +1,385 @@
+/**
+ * Strict DRISL, the deterministic CBOR of atproto: reading, checking and writing.
+ *
+ * `@atcute/cbor` decodes; what it lets through (floats, any depth) is refused before it sees the
+ * bytes. Writing is done here, because its encoder trips over deep values and a "constructor" key.
+ *
+ * Rules (atproto data model, DASL DRISL): shortest integers and lengths, definite lengths, map keys
+ * text, unique and sorted by length then bytes, text valid UTF-8, tag 42 around a CID and no other
+ * tag, only false, true and null of the simple values, no floats, integers within 53 bits, at most
+ * DRISL_DEPTH_MAX levels of arrays and maps. CIDs are version 1, dag-cbor or raw, SHA-256.
+ */
+import { BytesWrapper, decode } from '@atcute/cbor'
+import { CidLinkWrapper } from '@atcute/cid'
+import { utf8 } from '../lib/bytes.ts'
+import { SkeinError } from '../lib/errors.ts'
+import { DRISL_DEPTH_MAX } from '../lib/limits.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
+import { CID_BYTES, isCidBytes } from './cid.ts'
+import { utf8End } from './utf8.ts'
+
+/** What is wrong with bytes that are not strict DRISL. */
+export type DrislFault =
+  | 'truncated'
+  | 'not-minimal'
+  | 'integer-range'
+  | 'indefinite-length'
+  | 'reserved-head'
+  | 'invalid-utf8'
+  | 'tag'
+  | 'cid'
+  | 'float'
+  | 'simple-value'
+  | 'map-key'
+  | 'map-key-order'
+  | 'too-deep'
+  | 'trailing-bytes'
+
+const FAULTS: readonly DrislFault[] = [
+  'truncated',
+  'not-minimal',
+  'integer-range',
+  'indefinite-length',
+  'reserved-head',
+  'invalid-utf8',
+  'tag',
+  'cid',
+  'float',
+  'simple-value',
+  'map-key',
+  'map-key-order',
+  'too-deep',
+  'trailing-bytes',
+]
+
+const outcomeOf = (fault: DrislFault): number => -1 - FAULTS.indexOf(fault)
+
+const TRUNCATED = outcomeOf('truncated')
+const NOT_MINIMAL = outcomeOf('not-minimal')
+const INTEGER_RANGE = outcomeOf('integer-range')
+const INDEFINITE = outcomeOf('indefinite-length')
+const RESERVED_HEAD = outcomeOf('reserved-head')
+const INVALID_UTF8 = outcomeOf('invalid-utf8')
+const TAG = outcomeOf('tag')
+const CID = outcomeOf('cid')
+const FLOAT = outcomeOf('float')
+const SIMPLE = outcomeOf('simple-value')
+const MAP_KEY = outcomeOf('map-key')
+const MAP_KEY_ORDER = outcomeOf('map-key-order')
+const TOO_DEEP = outcomeOf('too-deep')
+
+/** The fault that a negative outcome of {@link checkDrisl} stands for. */
+export function drislFault(outcome: number): DrislFault {
+  return FAULTS[-1 - outcome] ?? 'truncated'
+}
+
+const MAJOR_NEGATIVE = 1
+const MAJOR_BYTES = 2
+const MAJOR_TEXT = 3
+const MAJOR_ARRAY = 4
+const MAJOR_MAP = 5
+const MAJOR_TAG = 6
+
+// A head is read by `readHead`, which leaves the argument and the position after it here: returning
+// an object for each head would be most of the cost of checking.
+let headArgument = 0
+let headEnd = 0
+
+/** Reads the head at `pos`. Returns its major type, or a negative fault. */
+function readHead(bytes: Uint8Array, pos: number): number {
+  if (pos >= bytes.length) return TRUNCATED
+  const initial = bytes[pos] as number
+  const info = initial & 31
+  const major = initial >> 5
+  if (info < 24) {
+    headArgument = info
+    headEnd = pos + 1
+    return major
+  }
+  if (info > 27) return info === 31 ? INDEFINITE : RESERVED_HEAD
+  const width = 1 << (info - 24)
+  if (pos + 1 + width > bytes.length) return TRUNCATED
+  if (major === 7) return info === 24 ? SIMPLE : FLOAT
+  let argument = 0
+  for (let i = 1; i <= width; i++) argument = argument * 256 + (bytes[pos + i] as number)
+  const least = info === 24 ? 24 : info === 25 ? 2 ** 8 : info === 26 ? 2 ** 16 : 2 ** 32
+  if (argument < least) return NOT_MINIMAL
+  if (argument > Number.MAX_SAFE_INTEGER) return INTEGER_RANGE
+  headArgument = argument
+  headEnd = pos + 1 + width
+  return major
+}
+
+/** Compares a map key with the one before it: positive when it sorts after, by length then bytes. */
+function keyOrder(bytes: Uint8Array, before: number, beforeEnd: number, at: number, end: number) {
+  const lengths = end - at - (beforeEnd - before)
+  if (lengths !== 0) return lengths
+  for (let i = 0; at + i < end; i++) {
+    const difference = (bytes[at + i] as number) - (bytes[before + i] as number)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+// The open arrays and maps: how many items are still to come, and where the last key of a map lay.
+const remaining = new Float64Array(DRISL_DEPTH_MAX)
+const lastKeyStart = new Float64Array(DRISL_DEPTH_MAX)
+const lastKeyEnd = new Float64Array(DRISL_DEPTH_MAX)
+const ARRAY_LEVEL = -2
+const FIRST_KEY = -1
+
+/**
+ * Checks one DRISL value at `start` without building it.
+ *
+ * @returns The offset after the value, or a negative number that {@link drislFault} names. Does not
+ *   care about what follows the value.
+ */
+export function checkDrisl(bytes: Uint8Array, start = 0): number {
+  let pos = start
+  let depth = 0
+  for (;;) {
+    if (depth > 0 && (lastKeyStart[depth - 1] as number) !== ARRAY_LEVEL) {
+      pos = checkKey(bytes, pos, depth - 1)
+      if (pos < 0) return pos
+    }
+    const major = readHead(bytes, pos)
+    if (major < 0) return major
+    const argument = headArgument
+    if (major === MAJOR_ARRAY || major === MAJOR_MAP) {
+      pos = headEnd
+      if (argument > 0) {
+        if (depth === DRISL_DEPTH_MAX) return TOO_DEEP
+        // Every item takes a byte or more, so that a length bomb ends here and not in the loop.
+        if (argument > bytes.length - pos) return TRUNCATED
+        remaining[depth] = argument
+        lastKeyStart[depth] = major === MAJOR_MAP ? FIRST_KEY : ARRAY_LEVEL
+        depth++
+        continue
+      }
+    } else {
+      pos = checkScalar(bytes, major, argument)
+      if (pos < 0) return pos
+    }
+    while (depth > 0) {
+      const left = (remaining[depth - 1] as number) - 1
+      remaining[depth - 1] = left
+      if (left > 0) break
+      depth--
+    }
+    if (depth === 0) return pos
+  }
+}
+
+/** Checks the map key at `pos` of the map at `level`. Returns the offset after it, or a fault. */
+function checkKey(bytes: Uint8Array, pos: number, level: number): number {
+  const major = readHead(bytes, pos)
+  if (major < 0) return major
+  if (major !== MAJOR_TEXT) return MAP_KEY
+  const keyStart = headEnd
+  const keyEnd = keyStart + headArgument
+  const end = utf8End(bytes, keyStart, headArgument)
+  if (end < 0) return keyEnd > bytes.length ? TRUNCATED : INVALID_UTF8
+  const before = lastKeyStart[level] as number
+  if (before !== FIRST_KEY) {
+    const order = keyOrder(bytes, before, lastKeyEnd[level] as number, keyStart, keyEnd)
+    if (order <= 0) return MAP_KEY_ORDER
+  }
+  lastKeyStart[level] = keyStart
+  lastKeyEnd[level] = keyEnd
+  return keyEnd
+}
+
+/** Checks what is neither array nor map, after its head. Returns the offset after it, or a fault. */
+function checkScalar(bytes: Uint8Array, major: number, argument: number): number {
+  const after = headEnd
+  switch (major) {
+    case 0:
+      return after
+    case MAJOR_NEGATIVE:
+      return argument === Number.MAX_SAFE_INTEGER ? INTEGER_RANGE : after
+    case MAJOR_BYTES:
+      return argument > bytes.length - after ? TRUNCATED : after + argument
+    case MAJOR_TEXT: {
+      if (argument > bytes.length - after) return TRUNCATED
+      return utf8End(bytes, after, argument) < 0 ? INVALID_UTF8 : after + argument
+    }
+    case MAJOR_TAG:
+      return argument === 42 ? checkCidLink(bytes, after) : TAG
+    default:
+      return argument >= 20 && argument <= 22 ? after : SIMPLE
+  }
+}
+
+/** The byte string of a CID link: 0x58 0x25, a zero byte, then the 36 bytes of the CID. */
+function checkCidLink(bytes: Uint8Array, pos: number): number {
+  const end = pos + 3 + CID_BYTES
+  if (end > bytes.length) return TRUNCATED
+  if (bytes[pos] !== 0x58 || bytes[pos + 1] !== CID_BYTES + 1 || bytes[pos + 2] !== 0) return CID
+  return isCidBytes(bytes, pos + 3) ? end : CID
+}
+
+/**
+ * Decodes exactly one DRISL value that fills `bytes`.
+ *
+ * Maps become plain objects, byte strings `BytesWrapper` (`.buf`), links `CidLinkWrapper` (`.bytes`:
+ * 36 bytes, a view into `bytes`). Values may be views: copy what outlives `bytes`.
+ */
+export function decodeDrisl(bytes: Uint8Array): Result<unknown, DrislFault> {
+  const end = checkDrisl(bytes, 0)
+  if (end < 0) return fail(drislFault(end), `DRISL: ${drislFault(end)}`)
+  if (end !== bytes.length) return fail('trailing-bytes', `DRISL: ${bytes.length - end} bytes after`)
+  return ok(decode(bytes))
+}
+
+/** A byte range, `end` exclusive. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/** One entry of a map in bytes: the whole of key and value, and the value alone. */
+export interface MapEntryRange {
+  readonly keyStart: number
+  readonly value: ByteRange
+}
+
+/**
+ * Finds `key` in the map that stands at `mapOffset` of bytes that {@link checkDrisl} has accepted.
+ * Null when there is no map or no such key.
+ */
+export function findMapEntry(
+  bytes: Uint8Array,
+  mapOffset: number,
+  key: Uint8Array,
+): MapEntryRange | null {
+  if (readHead(bytes, mapOffset) !== MAJOR_MAP) return null
+  const count = headArgument
+  let pos = headEnd
+  for (let i = 0; i < count; i++) {
+    const keyStart = pos
+    if (readHead(bytes, pos) !== MAJOR_TEXT) return null
+    const nameStart = headEnd
+    const valueStart = nameStart + headArgument
+    const end = checkDrisl(bytes, valueStart)
+    if (end < 0) return null
+    if (rangeEquals(bytes, nameStart, valueStart, key)) {
+      return { keyStart, value: { start: valueStart, end } }
+    }
+    pos = end
+  }
+  return null
+}
+
+function rangeEquals(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
+  if (end - start !== other.length) return false
+  for (let i = 0; i < other.length; i++) if (bytes[start + i] !== other[i]) return false
+  return true
+}
+
+/** The number of entries of the map at `offset`, with the length of its head; null when not a map. */
+export function mapHead(
+  bytes: Uint8Array,
+  offset: number,
+): { readonly count: number; readonly end: number } | null {
+  if (readHead(bytes, offset) !== MAJOR_MAP) return null
+  return { count: headArgument, end: headEnd }
+}
+
+// ---- Writing
+
+/** Appends a head of `major` with `argument`, in its shortest form, to `out`. */
+export function pushHead(out: number[], major: number, argument: number): void {
+  const top = major << 5
+  if (argument < 24) out.push(top | argument)
+  else if (argument < 2 ** 8) out.push(top | 24, argument)
+  else if (argument < 2 ** 16) out.push(top | 25, argument >> 8, argument & 255)
+  else {
+    const low = argument >>> 0
+    if (argument < 2 ** 32) out.push(top | 26)
+    else {
+      const high = Math.floor(argument / 2 ** 32)
+      out.push(top | 27, high >>> 24, (high >>> 16) & 255, (high >>> 8) & 255, high & 255)
+    }
+    out.push(low >>> 24, (low >>> 16) & 255, (low >>> 8) & 255, low & 255)
+  }
+}
+
+function pushBytes(out: number[], bytes: Uint8Array): void {
+  for (const byte of bytes) out.push(byte)
+}
+
+/**
+ * Encodes `value`: null, booleans, safe integers, text, `Uint8Array` or `BytesWrapper`, links, arrays
+ * and plain objects (own enumerable keys; entries that are `undefined` are left out).
+ *
+ * @throws SkeinError ENCODE_UNSUPPORTED on anything else: floats, unsafe integers, lone surrogates,
+ *   values nested deeper than DRISL_DEPTH_MAX.
+ */
+export function encodeDrisl(value: unknown): Uint8Array {
+  const out: number[] = []
+  encodeInto(out, value, 0)
+  return Uint8Array.from(out)
+}
+
+function encodeInto(out: number[], value: unknown, depth: number): void {
+  if (value === null) out.push(0xf6)
+  else if (typeof value === 'boolean') out.push(value ? 0xf5 : 0xf4)
+  else if (typeof value === 'number') encodeInteger(out, value)
+  else if (typeof value === 'string') encodeText(out, value)
+  else if (typeof value === 'object') encodeObject(out, value, depth)
+  else throw unsupported(typeof value)
+}
+
+function encodeInteger(out: number[], value: number): void {
+  if (!Number.isSafeInteger(value)) throw unsupported(`number ${value}`)
+  if (value >= 0) pushHead(out, 0, value)
+  else pushHead(out, MAJOR_NEGATIVE, -1 - value)
+}
+
+function encodeText(out: number[], value: string): void {
+  if (!value.isWellFormed()) throw unsupported('text with a lone surrogate')
+  const bytes = utf8(value)
+  pushHead(out, MAJOR_TEXT, bytes.length)
+  pushBytes(out, bytes)
+}
+
+function encodeObject(out: number[], value: object, depth: number): void {
+  if (value instanceof CidLinkWrapper) {
+    out.push(0xd8, 42, 0x58, CID_BYTES + 1, 0)
+    pushBytes(out, value.bytes)
+  } else if (value instanceof Uint8Array || value instanceof BytesWrapper) {
+    const bytes = value instanceof Uint8Array ? value : value.buf
+    pushHead(out, MAJOR_BYTES, bytes.length)
+    pushBytes(out, bytes)
+  } else if (depth === DRISL_DEPTH_MAX) throw unsupported('value nested too deep')
+  else if (Array.isArray(value)) {
+    pushHead(out, MAJOR_ARRAY, value.length)
+    for (const item of value) encodeInto(out, item, depth + 1)
+  } else encodeMap(out, value, depth)
+}
+
+function encodeMap(out: number[], value: object, depth: number): void {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) throw unsupported('class instance')
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .map(([key, item]) => ({ key, bytes: utf8(key), item: item as unknown }))
+  entries.sort((a, b) => {
+    const lengths = a.bytes.length - b.bytes.length
+    if (lengths !== 0) return lengths
+    for (let i = 0; i < a.bytes.length; i++) {
+      const difference = (a.bytes[i] as number) - (b.bytes[i] as number)
+      if (difference !== 0) return difference
+    }
+    return 0
+  })
+  pushHead(out, MAJOR_MAP, entries.length)
+  for (const { key, item } of entries) {
+    encodeText(out, key)
+    encodeInto(out, item, depth + 1)
+  }
+}
+
+function unsupported(what: string): SkeinError {
+  return new SkeinError('ENCODE_UNSUPPORTED', 'encode DRISL: value has no encoding', { what })
+}
