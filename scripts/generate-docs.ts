@@ -1,0 +1,124 @@
+/**
+ * Writes docs/generated/*.md from the lists in the source. With `--check` it writes nothing and exits
+ * with 1 when a page is not what the source says.
+ */
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+import * as httpLimits from '../src/http/http-limits.ts'
+import { ERROR_CODES } from '../src/lib/errors.ts'
+import * as limits from '../src/lib/limits.ts'
+import { REASONS } from '../src/lib/reasons.ts'
+import { metricsMarkdown } from '../src/ops/metrics.ts'
+import { optionsMarkdown } from '../src/ops/option-docs.ts'
+import { RELAY_METRICS } from '../src/ops/relay-metrics.ts'
+import { RELAY_OPTIONS } from '../src/ops/relay-options.ts'
+
+const ROOT = new URL('../', import.meta.url)
+
+/** Where the pages are. */
+export const GENERATED_DIRECTORY: URL = new URL('docs/generated/', ROOT)
+
+/** Every generated page: its file name and its text. */
+export function generatedPages(): ReadonlyMap<string, string> {
+  return new Map([
+    ['reasons.md', reasonsPage()],
+    ['errors.md', errorsPage()],
+    ['limits.md', limitsPage()],
+    ['options.md', optionsMarkdown('Options of `skein relay`', RELAY_OPTIONS)],
+    ['metrics.md', metricsMarkdown('Metrics of `skein relay`', RELAY_METRICS)],
+  ])
+}
+
+/** Names of the pages whose file is missing or differs. */
+export function stalePages(): readonly string[] {
+  return [...generatedPages()]
+    .filter(([name, text]) => text !== readPage(name))
+    .map(([name]) => name)
+}
+
+function readPage(name: string): string | null {
+  try {
+    return readFileSync(new URL(name, GENERATED_DIRECTORY), 'utf8')
+  } catch {
+    return null
+  }
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)
+  return lines.join('\n')
+}
+
+function reasonsPage(): string {
+  const rows = Object.entries(REASONS).map(([name, { kind, text }]) => [`\`${name}\``, kind, text])
+  return [
+    '# Reasons',
+    '',
+    'Why something from the network is refused, deferred or remarked upon. The names are labels of',
+    '`skein_events_dropped_total` and fields of log lines.',
+    '',
+    table(['reason', 'kind', 'meaning'], rows),
+    '',
+  ].join('\n')
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(ERROR_CODES).map(([code, text]) => [`\`${code}\``, text])
+  return ['# Errors', '', table(['code', 'what it means and what to do'], rows), ''].join('\n')
+}
+
+function limitsPage(): string {
+  return [
+    '# Limits',
+    '',
+    'Bounds that are not options.',
+    '',
+    '## The protocol',
+    '',
+    limitsTable('src/lib/limits.ts', limits),
+    '',
+    '## HTTP',
+    '',
+    limitsTable('src/http/http-limits.ts', httpLimits),
+    '',
+  ].join('\n')
+}
+
+/** One constant with the comment above it. */
+const CONSTANT = /^\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport const ([A-Z0-9_]+)\b/gm
+
+function limitsTable(file: string, values: Readonly<Record<string, number>>): string {
+  const source = readFileSync(new URL(file, ROOT), 'utf8')
+  const rows = [...source.matchAll(CONSTANT)].map(([, comment = '', name = '']) => [
+    `\`${name}\``,
+    (values[name] ?? 0).toLocaleString('en-US'),
+    comment.replaceAll(/\s*\n \* ?/g, ' ').trim(),
+  ])
+  if (rows.length !== Object.keys(values).length) {
+    throw new Error(`${file}: a limit has no comment of its own`)
+  }
+  return table(['limit', 'value', 'meaning and reason'], rows)
+}
+
+function main(args: readonly string[]): number {
+  const stale = stalePages()
+  if (args.includes('--check')) {
+    for (const name of stale)
+      process.stderr.write(`docs/generated/${name} is stale: npm run docs\n`)
+    return stale.length === 0 ? 0 : 1
+  }
+  mkdirSync(GENERATED_DIRECTORY, { recursive: true })
+  for (const [name, text] of generatedPages()) {
+    writeFileSync(new URL(name, GENERATED_DIRECTORY), text)
+  }
+  process.stdout.write(
+    `docs/generated: ${stale.length} of ${generatedPages().size} pages changed\n`,
+  )
+  return 0
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exitCode = main(process.argv.slice(2))
+}

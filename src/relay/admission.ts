@@ -1,0 +1,292 @@
+/**
+ * Takes events from hosts, finds out what deciding them needs, and hands what passes to the sequencer.
+ *
+ * Most events are decided at once, on what is in memory. The rest wait in a queue for their host and
+ * DID, so that order is kept (I6) and nobody waits for anybody else's identity.
+ */
+import type { IdentityResolver } from '../identity/identity-resolver.ts'
+import type { Identity, Resolution } from '../identity/identity.ts'
+import { publicKeysEqual } from '../crypto/public-key.ts'
+import { sleep, type Clock } from '../lib/clock.ts'
+import type { Reason } from '../lib/reasons.ts'
+import type { MessageFrame } from '../stream/frame-types.ts'
+import { parseFrame } from '../stream/frame.ts'
+import { isAtprotoDid } from '../syntax/did.ts'
+import type { Arrival } from './host-link.ts'
+import type { Judge } from './judge.ts'
+import type { Decision } from './outcome.ts'
+
+/** Longest that an event waits for the identity of its DID, ms. */
+export const DEFER_MS_MAX: number = 5 * 60_000
+/** Most events that wait for one DID from one host; further ones are dropped. */
+export const DEFERRED_PER_DID_MAX = 100
+/** Shortest pause between two looks for an identity that could not be resolved, ms. */
+const RETRY_MS_MIN = 1_000
+/** Longest pause, so that a directory that is back is noticed, ms. */
+const RETRY_MS_MAX = 30_000
+
+/** A refresh that is not allowed yet is tried again after this, ms, until its minute must be over. */
+const REFRESH_WAIT_MS = 5_000
+const REFRESH_WAITS_MAX = 13
+
+export interface AdmissionOptions {
+  readonly judge: Judge
+  readonly identities: IdentityResolver
+  readonly clock: Clock
+  /**
+   * Asks the host whether an inactive account is active after all, and takes over its answer. True
+   * when the account is active now. Limited by who provides it.
+   */
+  readonly recheckStatus: (arrival: Arrival, did: string) => Promise<boolean>
+  readonly onPass: (
+    arrival: Arrival,
+    did: string,
+    decision: Extract<Decision, { readonly kind: 'pass' }>,
+  ) => void
+  readonly onDrop: (arrival: Arrival, reason: Reason, detail: string) => void
+  readonly onDeferred: (reason: Reason) => void
+  readonly onVerifyMs?: (ms: number) => void
+  /** A defect: something threw that must not. The event has been dropped. */
+  readonly onDefect: (error: unknown) => void
+}
+
+interface Waiting {
+  readonly arrival: Arrival
+  readonly deadlineMs: number
+}
+
+/** Events of one DID from one host that are decided one after another. */
+interface Queue {
+  readonly waiting: Waiting[]
+}
+
+/** What has already been tried for an event. */
+interface Tried {
+  refreshed: boolean
+  statusAsked: boolean
+}
+
+function didOf(frame: MessageFrame): string {
+  return frame.type === '#commit' ? frame.body.repo : frame.body.did
+}
+
+/** Decides events in the order of each host and DID. */
+export class Admission {
+  readonly #options: AdmissionOptions
+  readonly #queues = new Map<string, Queue>()
+  readonly #stop = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  #waiting = 0
+  #waitingBytes = 0
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+  }
+
+  /** Events that wait, and their bytes. */
+  get deferred(): { readonly events: number; readonly bytes: number } {
+    return { events: this.#waiting, bytes: this.#waitingBytes }
+  }
+
+  /** Decides the event now if everything is at hand, else lets it wait. */
+  submit(arrival: Arrival): void {
+    const did = didOf(arrival.frame)
+    if (!isAtprotoDid(did)) {
+      this.#options.onDrop(arrival, 'did-invalid', did.slice(0, 128))
+      return
+    }
+    const queue = this.#queues.get(queueKey(arrival, did))
+    if (queue !== undefined) {
+      this.#enqueue(queue, arrival, did)
+      return
+    }
+    // An #identity event says that what is known may be out of date.
+    if (arrival.frame.type !== '#identity') {
+      const identity = this.#options.identities.peek(did)
+      if (identity !== undefined && this.#decideNow(arrival, did, identity)) return
+    }
+    this.#defer(arrival, did)
+  }
+
+  /** Drops what waits, without an outcome: after a restart its hosts send it again. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.#running)
+  }
+
+  /** True when the event has its outcome. */
+  #decideNow(arrival: Arrival, did: string, identity: Identity): boolean {
+    const decision = this.#judge(arrival, identity)
+    if (decision.kind === 'pass') this.#options.onPass(arrival, did, decision)
+    else if (decision.kind === 'drop') {
+      this.#options.onDrop(arrival, decision.reason, decision.detail)
+    } else return false
+    return true
+  }
+
+  #judge(arrival: Arrival, identity: Identity): Decision {
+    const { judge, clock, onVerifyMs, onDefect } = this.#options
+    const startedMs = clock.monotonicMs()
+    try {
+      return judge.decide(arrival.frame, arrival.link, identity, clock.nowMs())
+    } catch (error) {
+      onDefect(error)
+      return { kind: 'drop', reason: 'frame-malformed', detail: 'verification failed to finish' }
+    } finally {
+      onVerifyMs?.(clock.monotonicMs() - startedMs)
+    }
+  }
+
+  #enqueue(queue: Queue, arrival: Arrival, did: string): void {
+    if (queue.waiting.length >= DEFERRED_PER_DID_MAX) {
+      this.#options.onDrop(arrival, 'deferred-overflow', did)
+      return
+    }
+    const kept = unpinned(arrival)
+    queue.waiting.push({
+      arrival: kept,
+      deadlineMs: this.#options.clock.monotonicMs() + DEFER_MS_MAX,
+    })
+    this.#waiting++
+    this.#waitingBytes += kept.frame.bytes.length
+  }
+
+  #defer(arrival: Arrival, did: string): void {
+    const key = queueKey(arrival, did)
+    const queue: Queue = { waiting: [] }
+    this.#queues.set(key, queue)
+    this.#enqueue(queue, arrival, did)
+    const running = this.#drain(queue, did).finally(() => {
+      this.#queues.delete(key)
+      this.#running.delete(running)
+    })
+    this.#running.add(running)
+  }
+
+  async #drain(queue: Queue, did: string): Promise<void> {
+    for (;;) {
+      const next = queue.waiting[0]
+      if (next === undefined) return
+      try {
+        await this.#decideWaiting(next, did)
+      } catch (error) {
+        this.#options.onDefect(error)
+        this.#options.onDrop(next.arrival, 'identity-unresolved', 'the look-up failed')
+      }
+      queue.waiting.shift()
+      this.#waiting--
+      this.#waitingBytes -= next.arrival.frame.bytes.length
+    }
+  }
+
+  async #decideWaiting({ arrival, deadlineMs }: Waiting, did: string): Promise<void> {
+    const { identities, onDrop } = this.#options
+    const { signal } = this.#stop
+    const tried: Tried = { refreshed: false, statusAsked: false }
+    if (arrival.frame.type === '#identity') {
+      identities.purge(did)
+      tried.refreshed = true
+    }
+    let resolution = await identities.resolve(did, { signal })
+    for (;;) {
+      if (signal.aborted) return
+      if (!resolution.ok) {
+        const next = await this.#askAgain(arrival, did, resolution, deadlineMs)
+        if (next === null) return
+        resolution = next
+        continue
+      }
+      const decision = this.#judge(arrival, resolution.identity)
+      if (decision.kind === 'pass') {
+        this.#options.onPass(arrival, did, decision)
+        return
+      }
+      const again = await this.#settleDoubt(arrival, did, resolution.identity, decision, tried)
+      if (signal.aborted) return
+      if (again === null) {
+        onDrop(arrival, decision.reason, decision.detail)
+        return
+      }
+      resolution = again
+    }
+  }
+
+  /** Waits and resolves once more; null when the event has been dropped instead. */
+  async #askAgain(
+    arrival: Arrival,
+    did: string,
+    failed: Extract<Resolution, { readonly ok: false }>,
+    deadlineMs: number,
+  ): Promise<Resolution | null> {
+    const { clock, identities, onDrop, onDeferred } = this.#options
+    const { signal } = this.#stop
+    if (failed.reason === 'identity-missing') {
+      onDrop(arrival, 'identity-missing', failed.detail)
+      return null
+    }
+    const waitMs = Math.min(Math.max(failed.retryAfterMs, RETRY_MS_MIN), RETRY_MS_MAX)
+    if (clock.monotonicMs() + waitMs > deadlineMs) {
+      onDrop(arrival, 'deferred-expired', failed.detail)
+      return null
+    }
+    onDeferred('identity-unresolved')
+    await sleep(clock, waitMs, signal)
+    return signal.aborted ? null : identities.resolve(did, { signal })
+  }
+
+  /** Asks whoever can lift a refusal; null when it stands. */
+  async #settleDoubt(
+    arrival: Arrival,
+    did: string,
+    before: Identity,
+    decision: Exclude<Decision, { readonly kind: 'pass' }>,
+    tried: Tried,
+  ): Promise<Resolution | null> {
+    const { identities, recheckStatus } = this.#options
+    const { signal } = this.#stop
+    if (decision.kind === 'doubt-status' && !tried.statusAsked) {
+      tried.statusAsked = true
+      const active = await recheckStatus(arrival, did)
+      return active ? identities.resolve(did, { signal }) : null
+    }
+    if (decision.kind !== 'doubt-identity' || tried.refreshed) return null
+    tried.refreshed = true
+    this.#options.onDeferred(decision.reason)
+    const fresh = await this.#refresh(did)
+    if (!fresh.ok) return fresh.reason === 'identity-missing' ? null : fresh
+    return sameIdentity(before, fresh.identity) ? null : fresh
+  }
+
+  /**
+   * The identity as the network has it now. A DID is refreshed once a minute at most, so that a second
+   * change within that minute takes waiting: the event keeps its place, and only its host and DID wait.
+   */
+  async #refresh(did: string): Promise<Resolution> {
+    const { identities, clock } = this.#options
+    const { signal } = this.#stop
+    for (let waits = 0; ; waits++) {
+      const resolution = await identities.refresh(did, { signal })
+      const limited = resolution.ok && resolution.refreshLimited === true
+      if (!limited || waits === REFRESH_WAITS_MAX || signal.aborted) return resolution
+      await sleep(clock, REFRESH_WAIT_MS, signal)
+    }
+  }
+}
+
+function queueKey(arrival: Arrival, did: string): string {
+  return `${arrival.link.id} ${did}`
+}
+
+function sameIdentity(a: Identity, b: Identity): boolean {
+  if (a.pdsHostname !== b.pdsHostname) return false
+  if (a.signingKey === null || b.signingKey === null) return a.signingKey === b.signingKey
+  return publicKeysEqual(a.signingKey, b.signingKey)
+}
+
+/** The arrival on bytes of its own, if those it came on hold much else in memory. */
+function unpinned(arrival: Arrival): Arrival {
+  const { bytes } = arrival.frame
+  if (bytes.buffer.byteLength <= bytes.length * 2) return arrival
+  const parsed = parseFrame(new Uint8Array(bytes))
+  return parsed.ok && parsed.value.kind === 'message' ? { ...arrival, frame: parsed.value } : arrival
+}

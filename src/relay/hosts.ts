@@ -1,0 +1,181 @@
+/** All hosts: their rows, their links, and what is to be saved of them. */
+import { parseHostname, type HostAddress } from '../identity/hostname.ts'
+import { must } from '../lib/assert.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { HostProgress, HostRow, RelayStore } from '../store/relay-store.ts'
+import type { Transport } from '../stream/transport.ts'
+import { HostLink, type HostLinkEvents } from './host-link.ts'
+import { hostStatus } from './host-status.ts'
+import type { HostPosition } from './recovery.ts'
+import type { HostStatus } from './relay-view.ts'
+
+export interface HostsOptions {
+  readonly store: RelayStore
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly eventsPerSecond: number
+  readonly hostAccountLimit: number
+  /** Where a host without a cursor is joined. */
+  readonly newHostsFrom: 'oldest' | 'live'
+  readonly activeAccounts: (hostId: number) => number
+  /** What a link's events lead to; the backoff is saved here. */
+  readonly events: (hostname: string) => Omit<HostLinkEvents, 'onBackoff'>
+}
+
+interface Host {
+  readonly link: HostLink
+  banned: boolean
+}
+
+/** A host as it is now, for listings and metrics. */
+export interface HostFactsView {
+  readonly hostname: string
+  readonly status: HostStatus
+  readonly cursor: number | null
+  readonly accounts: number
+  readonly pending: number
+  readonly lagMs: number | null
+}
+
+/** Owns the links. Hosts are never forgotten: one that is away is tried for ever. */
+export class Hosts {
+  readonly #options: HostsOptions
+  readonly #byId = new Map<number, Host>()
+  readonly #byName = new Map<string, Host>()
+  readonly #saved = new Map<number, HostProgress>()
+
+  constructor(options: HostsOptions) {
+    this.#options = options
+  }
+
+  /** Takes up the hosts of the store and connects to those that are not banned. */
+  start(rows: readonly HostRow[], positions: ReadonlyMap<number, HostPosition>): void {
+    for (const row of rows) this.#open(row, must(positions.get(row.id), 'host position'))
+    for (const { link, banned } of this.#byId.values()) if (!banned) link.start()
+  }
+
+  /** Adds a host that is not known, and connects to it. */
+  add(address: HostAddress, origin: 'requested' | 'configured'): void {
+    const { store, clock } = this.#options
+    const row = store.addHost({
+      hostname: address.hostname,
+      endpoint: address.endpoint,
+      createdAtMs: clock.nowMs(),
+      requested: origin === 'requested',
+    })
+    this.#open(row, { epoch: 0, cursor: null, ahead: new Set() }).link.start()
+  }
+
+  has(hostname: string): boolean {
+    return this.#byName.has(hostname)
+  }
+
+  /** Makes a waiting host connect at once. Null when it is not known. */
+  wake(hostname: string): 'woken' | 'banned' | null {
+    const host = this.#byName.get(hostname)
+    if (host === undefined) return null
+    if (host.banned) return 'banned'
+    host.link.wake()
+    return 'woken'
+  }
+
+  /** The link of a host by its number. */
+  link(hostId: number): HostLink | null {
+    return this.#byId.get(hostId)?.link ?? null
+  }
+
+  /** Ends the connection of a host for good, and refuses requests to crawl it. False if unknown. */
+  async ban(hostname: string): Promise<boolean> {
+    const host = this.#byName.get(hostname)
+    if (host === undefined) return false
+    host.banned = true
+    this.#options.store.setBanned(host.link.id, 'banned')
+    await host.link.stop()
+    return true
+  }
+
+  isBanned(hostId: number): boolean {
+    return this.#byId.get(hostId)?.banned ?? false
+  }
+
+  hold(): void {
+    for (const { link } of this.#byId.values()) link.hold()
+  }
+
+  release(): void {
+    for (const { link } of this.#byId.values()) link.release()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#byId.values()].map(({ link }) => link.stop()))
+  }
+
+  /** Where each host stands, for those where that has changed since `markSaved`. */
+  changedProgress(): HostProgress[] {
+    const changed: HostProgress[] = []
+    for (const { link } of this.#byId.values()) {
+      const { id, epoch, cursor, lastEventAtMs } = link
+      const saved = this.#saved.get(id)
+      if (saved?.epoch === epoch && saved.cursor === cursor) continue
+      changed.push({ id, epoch, cursor, lastEventAtMs })
+    }
+    return changed
+  }
+
+  markSaved(progress: readonly HostProgress[]): void {
+    for (const host of progress) this.#saved.set(host.id, host)
+  }
+
+  /** Every host with an id over `after`, by id. */
+  *after(after: number): Generator<{ readonly id: number; readonly view: HostFactsView }> {
+    for (const [id, host] of this.#byId) if (id > after) yield { id, view: this.#view(host) }
+  }
+
+  byName(hostname: string): HostFactsView | null {
+    const host = this.#byName.get(hostname)
+    return host === undefined ? null : this.#view(host)
+  }
+
+  #view({ link, banned }: Host): HostFactsView {
+    const { clock, activeAccounts, hostAccountLimit } = this.#options
+    const accounts = activeAccounts(link.id)
+    const status = hostStatus({
+      banned,
+      connected: link.connected,
+      attempt: link.attempt,
+      silentMs: link.lastEventAtMs === null ? null : clock.nowMs() - link.lastEventAtMs,
+      limited: link.rateLimited || (link.requested && accounts >= hostAccountLimit),
+    })
+    const { hostname, cursor, pending, lagMs } = link
+    return { hostname, status, cursor, accounts, pending, lagMs }
+  }
+
+  #open(row: HostRow, position: HostPosition): Host {
+    const { store, newHostsFrom, events } = this.#options
+    // The name was accepted when the host was added, under whatever policy held then.
+    const parsed = parseHostname(row.endpoint, { allowPrivateNetwork: true })
+    const address = must(parsed.ok ? parsed.value : null, 'endpoint of a stored host')
+    const link = new HostLink({
+      row: { ...row, epoch: position.epoch, cursor: position.cursor },
+      webSocketUrl: address.webSocketUrl,
+      ahead: position.ahead,
+      firstCursor: newHostsFrom === 'oldest' ? 0 : null,
+      eventsPerSecond: this.#options.eventsPerSecond,
+      transport: this.#options.transport,
+      clock: this.#options.clock,
+      random: this.#options.random,
+      events: {
+        ...events(row.hostname),
+        onBackoff: ({ attempt, nextAttemptAtMs }) =>
+          store.setBackoff(row.id, attempt, nextAttemptAtMs),
+      },
+    })
+    const host: Host = { link, banned: row.banned }
+    this.#byId.set(row.id, host)
+    this.#byName.set(row.hostname, host)
+    this.#saved.set(row.id, row)
+    return host
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * The decision on one event, given what is known at the moment: identity, account, head. Synchronous
+ * and without effects; what is missing is for ./admission.ts to find out.
+ */
+import type { SignatureVerifier } from '../crypto/verifier.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { CheckModes } from '../repo/checks.ts'
+import { commitAgainstHead, syncAgainstHead, type Head, type HeadVerdict } from '../repo/head.ts'
+import { verifyCommit, verifySync, type Verdict, type VerifyContext } from '../repo/verify.ts'
+import type { AccountRow } from '../store/relay-store.ts'
+import type { AccountBody, MessageFrame } from '../stream/frame-types.ts'
+import type { Accounts } from './accounts.ts'
+import { drop, type Decision, type Remark } from './outcome.ts'
+
+/** The host that an event came from. */
+export interface EventHost {
+  readonly id: number
+  readonly hostname: string
+  /** Added by request: its accounts are limited. */
+  readonly requested: boolean
+}
+
+export interface JudgeOptions {
+  readonly accounts: Accounts
+  readonly verifier: SignatureVerifier
+  readonly checks: CheckModes
+  /** Most active accounts of a host that came by request. */
+  readonly hostAccountLimit: number
+}
+
+type Repository = Extract<MessageFrame, { readonly type: '#commit' | '#sync' }>
+
+/** Decides on events. Holds nothing of its own. */
+export class Judge {
+  readonly #options: JudgeOptions
+
+  constructor(options: JudgeOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @param identity What the DID document says, as far as is known.
+   * @param nowMs Milliseconds since the epoch.
+   */
+  decide(frame: MessageFrame, host: EventHost, identity: Identity, nowMs: number): Decision {
+    if (identity.pdsHostname === null) {
+      return { kind: 'doubt-identity', reason: 'identity-no-host', detail: identity.did }
+    }
+    if (identity.pdsHostname !== host.hostname) {
+      const detail = `the host is ${identity.pdsHostname}`
+      return { kind: 'doubt-identity', reason: 'host-mismatch', detail }
+    }
+    const account = this.#accountAt(identity.did, host)
+    if (account === null) {
+      return drop('account-throttled', `host has ${this.#options.hostAccountLimit} accounts`)
+    }
+    if (frame.type === '#identity') return pass(account)
+    if (account.takendown) return drop('account-takendown', account.did)
+    if (frame.type === '#account') return passStatus(account, frame.body)
+    if (!account.active) {
+      return { kind: 'doubt-status', reason: 'account-inactive', detail: account.status ?? 'inactive' }
+    }
+    return this.#decideRepository(frame, account, identity, nowMs)
+  }
+
+  /** The account's row, moved to `host` if it was elsewhere; null when the host has no room for it. */
+  #accountAt(did: string, host: EventHost): AccountRow | null {
+    const { accounts, hostAccountLimit } = this.#options
+    const known = accounts.get(did)
+    if (known !== null && known.hostId === host.id) return known
+    if (host.requested && accounts.activeOf(host.id) >= hostAccountLimit) return null
+    return known === null ? accounts.fresh(did, host.id) : { ...known, hostId: host.id }
+  }
+
+  #decideRepository(
+    frame: Repository,
+    account: AccountRow,
+    identity: Identity,
+    nowMs: number,
+  ): Decision {
+    const head = headOf(account)
+    // An old rev needs no verification to be of no use; a host that starts over sends many.
+    if (head !== null && frame.body.rev < head.rev) {
+      return drop('rev-stale', `rev ${frame.body.rev}, known rev ${head.rev}`)
+    }
+    if (identity.signingKey === null) {
+      return { kind: 'doubt-identity', reason: 'identity-no-key', detail: identity.did }
+    }
+    const { verifier, checks } = this.#options
+    const context: VerifyContext = { key: identity.signingKey, verifier, nowMs, checks }
+    const verdict: Verdict =
+      frame.type === '#commit'
+        ? verifyCommit(frame.body, context)
+        : verifySync(frame.body, context)
+    if (!verdict.ok) {
+      // Another key may have signed it: the only refusal that a newer DID document can lift.
+      const kind = verdict.reason === 'signature-invalid' ? 'doubt-identity' : 'drop'
+      return { kind, reason: verdict.reason, detail: verdict.detail }
+    }
+    const verified = verdict.value
+    const against: HeadVerdict =
+      frame.type === '#commit' ? commitAgainstHead(head, verified) : syncAgainstHead(head, verified)
+    if (against.outcome === 'stale') return drop(against.reason, against.detail)
+    const remarks: Remark[] = [...verified.warnings]
+    if (against.outcome === 'discontinuous') {
+      remarks.push({ reason: against.reason, detail: against.detail })
+    }
+    const { rev, commit, data } = verified
+    return { kind: 'pass', account: () => ({ ...account, rev, commit, data }), remarks }
+  }
+}
+
+function headOf({ rev, commit, data }: AccountRow): Head | null {
+  return rev === null || commit === null ? null : { rev, commit, data }
+}
+
+function pass(account: AccountRow): Decision {
+  return { kind: 'pass', account: () => account, remarks: [] }
+}
+
+/** The row after an `#account` event. */
+export function withStatus(account: AccountRow, body: AccountStatus, seq: number): AccountRow {
+  if (body.active) return { ...account, active: true, status: body.status ?? null, inactiveSeq: null }
+  const inactiveSeq = account.active ? seq : (account.inactiveSeq ?? seq)
+  return { ...account, active: false, status: body.status ?? null, inactiveSeq }
+}
+
+type AccountStatus = Pick<AccountBody, 'active' | 'status'>
+
+function passStatus(account: AccountRow, body: AccountBody): Decision {
+  return { kind: 'pass', account: (seq) => withStatus(account, body, seq), remarks: [] }
+}

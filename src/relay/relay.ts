@@ -1,0 +1,476 @@
+/**
+ * The relay: hosts in, one verified and durable stream out. This file joins the parts; each rule
+ * stands in the part that its name tells.
+ */
+import type { SignatureVerifier } from '../crypto/verifier.ts'
+import { parseHostname } from '../identity/hostname.ts'
+import type { HttpClient } from '../identity/http-client.ts'
+import type { IdentityResolver } from '../identity/identity-resolver.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
+import { messageOf, SkeinError } from '../lib/errors.ts'
+import type { Random } from '../lib/random.ts'
+import type { EventKind } from '../log/log-types.ts'
+import type { EventLog } from '../log/event-log.ts'
+import type { Logger } from '../ops/logger.ts'
+import type { HostSample, RelayMetrics } from '../ops/relay-metrics.ts'
+import type { CheckModes } from '../repo/checks.ts'
+import type { AccountRow, RelayStore } from '../store/relay-store.ts'
+import { encodeWireFrame } from '../stream/frame.ts'
+import { encodeMessageFrame } from '../stream/own-frames.ts'
+import type { Transport } from '../stream/transport.ts'
+import { wrapFrame } from '../stream/wire-frame.ts'
+import { Accounts } from './accounts.ts'
+import { Admission } from './admission.ts'
+import { Crawl } from './crawl.ts'
+import type { Arrival, HostLinkEvents } from './host-link.ts'
+import { Hosts } from './hosts.ts'
+import { Judge, withStatus } from './judge.ts'
+import { catchUpState, hostPositions } from './recovery.ts'
+import { RelayPages } from './relay-pages.ts'
+import type { AccountView, CrawlOutcome, HostView, Page, RelayView } from './relay-view.ts'
+import { Sequencer, type Sequenced, type Submission } from './sequencer.ts'
+import { StatusChecks } from './status-checks.ts'
+
+/** What the operator decides. */
+export interface RelaySettings {
+  readonly requestCrawl: boolean
+  readonly newHostsPerDay: number
+  readonly newHostsFrom: 'oldest' | 'live'
+  readonly hostAccountLimit: number
+  readonly hostEventsPerSecond: number
+  readonly allowPrivateNetwork: boolean
+  readonly checks: CheckModes
+}
+
+export interface RelayOptions {
+  readonly settings: RelaySettings
+  readonly log: EventLog
+  readonly store: RelayStore
+  readonly identities: IdentityResolver
+  readonly verifier: SignatureVerifier
+  readonly http: HttpClient
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly metrics: RelayMetrics
+  /** Called once, when log or state cannot be written any more. Stop the relay then. */
+  readonly onFailed: (error: Error) => void
+}
+
+/** Bytes of undecided and unwritten events beyond which all hosts are held back, and let go on. */
+const BACKLOG_BYTES_MAX = 256 * 1024 * 1024
+const BACKLOG_BYTES_RESUME = 128 * 1024 * 1024
+/** How often cursors are saved when nothing else is written, and bounds are looked at, ms. */
+const TICK_MS = 1_000
+/** How often old segments are looked for, ms. */
+const RETAIN_MS = 60_000
+/** How long `locate` waits for an identity, ms. */
+const LOCATE_TIMEOUT_MS = 5_000
+
+/** An event between its seq and its publication. */
+interface Flight {
+  readonly row: AccountRow
+  /** Null for the relay's own events. */
+  readonly arrival: Arrival | null
+}
+
+/** A running relay. Make one with {@link Relay.start}. */
+export class Relay implements RelayView {
+  readonly #options: RelayOptions
+  readonly #accounts: Accounts
+  readonly #hosts: Hosts
+  readonly #sequencer: Sequencer
+  readonly #admission: Admission
+  readonly #statusChecks: StatusChecks
+  readonly #crawl: Crawl
+  readonly #pages: RelayPages
+  readonly #flights = new Map<number, Flight>()
+  #timer: Timer | null = null
+  #retainedAtMs: number
+  #retaining: Promise<void> = Promise.resolve()
+  #held = false
+  #failure: Error | null = null
+  #stopping: Promise<void> | null = null
+
+  private constructor(options: RelayOptions, accounts: Accounts) {
+    const { settings, log, store, http, clock } = options
+    this.#options = options
+    this.#accounts = accounts
+    this.#retainedAtMs = clock.monotonicMs()
+    this.#sequencer = new Sequencer(log, {
+      onDurable: (batch) => this.#onDurable(batch),
+      onPublished: (batch, flushMs) => this.#onPublished(batch, flushMs),
+      onFailed: (error) => this.#fail(error),
+      monotonicMs: () => clock.monotonicMs(),
+    })
+    this.#hosts = new Hosts({
+      store,
+      transport: options.transport,
+      clock,
+      random: options.random,
+      eventsPerSecond: settings.hostEventsPerSecond,
+      hostAccountLimit: settings.hostAccountLimit,
+      newHostsFrom: settings.newHostsFrom,
+      activeAccounts: (hostId) => accounts.activeOf(hostId),
+      events: (hostname) => this.#linkEvents(hostname),
+    })
+    this.#statusChecks = new StatusChecks(http, clock)
+    this.#admission = this.#createAdmission()
+    this.#pages = new RelayPages(store, accounts, this.#hosts)
+    this.#crawl = new Crawl({
+      enabled: settings.requestCrawl,
+      newHostsPerDay: settings.newHostsPerDay,
+      allowPrivateNetwork: settings.allowPrivateNetwork,
+      http,
+      store,
+      clock,
+      wake: (hostname) => this.#hosts.wake(hostname),
+      add: (address) => this.#hosts.add(address, 'requested'),
+    })
+  }
+
+  /** Brings state up to the log, and connects to every known host. */
+  static async start(options: RelayOptions): Promise<Relay> {
+    const { log, store, logger } = options
+    const appliedSeq = store.appliedSeq()
+    const accounts = new Accounts(store)
+    const recovered = await catchUpState(log, store, accounts)
+    if (recovered > 0) logger.info('relay: caught up from the log', { events: recovered })
+    const rows = store.hosts()
+    const positions = await hostPositions(log, rows, appliedSeq)
+    for (const row of store.inactiveSince(log.firstSeq)) {
+      if (row.inactiveSeq !== null) log.hide(row.did, row.inactiveSeq)
+    }
+    const relay = new Relay(options, accounts)
+    relay.#hosts.start(rows, positions)
+    relay.#tick()
+    return relay
+  }
+
+  // ---- Hosts and accounts, as the operator and callers see them
+
+  /** Adds a host that the operator names, if it is not known. Throws nothing on a known one. */
+  addHost(text: string): void {
+    const { allowPrivateNetwork } = this.#options.settings
+    const parsed = parseHostname(text, { allowPrivateNetwork })
+    if (!parsed.ok) {
+      throw new SkeinError('OPTION_INVALID', `add host: ${parsed.detail}`, { host: text })
+    }
+    if (!this.#hosts.has(parsed.value.hostname)) this.#hosts.add(parsed.value, 'configured')
+  }
+
+  async requestCrawl(hostname: string): Promise<CrawlOutcome> {
+    const outcome = await this.#crawl.request(hostname)
+    this.#options.metrics.crawlRequests.add(1, { outcome: outcome.kind })
+    return outcome
+  }
+
+  /** Disconnects a host for good. False when it is not known. */
+  banHost(hostname: string): Promise<boolean> {
+    return this.#hosts.ban(hostname)
+  }
+
+  /**
+   * Takes an account down here, whatever its host says: its events are refused, and those in the log
+   * are purged from replay. False when the account is not known.
+   */
+  takedown(did: string): boolean {
+    const account = this.#accounts.get(did)
+    if (account === null) return false
+    if (account.takendown) return true
+    const status = { active: false, status: 'takendown' }
+    this.#submitOwn(did, status, (seq) => ({
+      ...account,
+      takendown: true,
+      inactiveSeq: account.inactiveSeq ?? seq,
+    }))
+    return true
+  }
+
+  /** Ends a takedown; the account's status is again what its host says. False when not known. */
+  reverseTakedown(did: string): boolean {
+    const account = this.#accounts.get(did)
+    if (account === null) return false
+    if (!account.takendown) return true
+    const status = { active: account.active, ...(account.status === null ? {} : { status: account.status }) }
+    this.#submitOwn(did, status, (seq) => ({
+      ...account,
+      takendown: false,
+      inactiveSeq: account.active ? null : (account.inactiveSeq ?? seq),
+    }))
+    return true
+  }
+
+  listHosts(limit: number, cursor: string | null): Page<HostView> | 'invalid-cursor' {
+    return this.#pages.hosts(limit, cursor)
+  }
+
+  host(hostname: string): HostView | null {
+    return this.#pages.host(hostname)
+  }
+
+  listAccounts(limit: number, cursor: string | null): Page<AccountView> | 'invalid-cursor' {
+    return this.#pages.accounts(limit, cursor)
+  }
+
+  account(did: string): AccountView | null {
+    return this.#pages.account(did)
+  }
+
+  async locate(did: string): Promise<string | null> {
+    const signal = AbortSignal.timeout(LOCATE_TIMEOUT_MS)
+    const resolution = await this.#options.identities.resolve(did, { signal })
+    return resolution.ok ? resolution.identity.pdsEndpoint : null
+  }
+
+  health(): { readonly ok: boolean; readonly detail?: string } {
+    if (this.#failure !== null) return { ok: false, detail: this.#failure.message }
+    return this.#stopping === null ? { ok: true } : { ok: false, detail: 'stopping' }
+  }
+
+  /** Each host for the metrics. */
+  *hostSamples(): Generator<HostSample> {
+    for (const { view } of this.#hosts.after(0)) {
+      const lagSeconds = view.lagMs === null ? null : view.lagMs / 1_000
+      yield { hostname: view.hostname, status: view.status, lagSeconds, queuedEvents: view.pending }
+    }
+  }
+
+  /** Sets the gauges that are read off at a scrape. */
+  sampleGauges(): void {
+    const { metrics, log } = this.#options
+    const deferred = this.#admission.deferred
+    metrics.deferredEvents.set(deferred.events)
+    metrics.deferredBytes.set(deferred.bytes)
+    metrics.sequencerQueue.set(this.#sequencer.queued)
+    const { active, inactive } = this.#accounts.counts()
+    metrics.accounts.set(active, { state: 'active' })
+    metrics.accounts.set(inactive, { state: 'inactive' })
+    const { firstSeq, publishedSeq, bytes, segments } = log.stats
+    metrics.logFirstSeq.set(firstSeq)
+    metrics.logLastSeq.set(publishedSeq)
+    metrics.logBytes.set(bytes)
+    metrics.logSegments.set(segments)
+  }
+
+  /**
+   * Disconnects from the hosts, writes out what has been decided and saves cursors. What waits for an
+   * identity is left to its host, which sends it again.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    this.#timer?.cancel()
+    await this.#hosts.stop()
+    await this.#admission.close()
+    await this.#sequencer.drain()
+    await this.#retaining
+    if (this.#failure === null) this.#saveProgress()
+  }
+
+  // ---- The way of an event
+
+  #createAdmission(): Admission {
+    const { settings, verifier, identities, clock, metrics } = this.#options
+    const { checks, hostAccountLimit } = settings
+    return new Admission({
+      judge: new Judge({ accounts: this.#accounts, verifier, checks, hostAccountLimit }),
+      identities,
+      clock,
+      recheckStatus: (arrival, did) => this.#recheckStatus(arrival, did),
+      onPass: (arrival, did, { account, remarks }) => {
+        for (const { reason } of remarks) metrics.eventsWarned.add(1, { reason })
+        this.#submit(arrival, did, account)
+      },
+      onDrop: (arrival, reason, detail) => {
+        this.#onDropped(arrival.link.hostname, reason, detail)
+        arrival.link.settle(arrival)
+      },
+      onDeferred: (reason) => metrics.eventsDeferred.add(1, { reason }),
+      onVerifyMs: (ms) => metrics.verifySeconds.observe(ms / 1_000),
+      onDefect: (error) => this.#options.logger.error('relay: a defect in deciding', { error }),
+    })
+  }
+
+  #linkEvents(hostname: string): Omit<HostLinkEvents, 'onBackoff'> {
+    const { metrics, logger } = this.#options
+    return {
+      onArrival: (arrival) => {
+        if (this.#failure === null) this.#admission.submit(arrival)
+        this.#holdIfFull()
+      },
+      onReceived: (kind, bytes) => {
+        metrics.eventsReceived.add(1, { kind })
+        metrics.bytesReceived.add(bytes)
+      },
+      onDropped: (reason, detail) => this.#onDropped(hostname, reason, detail),
+      onConnection: (outcome, detail) => {
+        metrics.hostConnections.add(1, { outcome })
+        logger.debug(`host: connection ${outcome}`, { host: hostname, detail })
+      },
+      onNotice: (notice, detail) => logger.info(`host: ${notice}`, { host: hostname, detail }),
+    }
+  }
+
+  #onDropped(host: string, reason: Parameters<HostLinkEvents['onDropped']>[0], detail: string): void {
+    const { metrics, logger } = this.#options
+    metrics.eventsDropped.add(1, { reason })
+    logger.debug('event: dropped', { host, reason, detail })
+  }
+
+  #submit(arrival: Arrival, did: string, account: (seq: number) => AccountRow): void {
+    const { frame, link, hostEpoch, hostSeq, receivedAtMs } = arrival
+    const submission: Submission = {
+      kind: frame.type.slice(1) as EventKind,
+      did,
+      encode: (seq) => encodeWireFrame(frame, seq),
+      hostId: link.id,
+      hostEpoch,
+      hostSeq,
+      receivedAtMs,
+    }
+    this.#take(submission, account, arrival)
+  }
+
+  /** Queues an `#account` event of the relay itself. */
+  #submitOwn(
+    did: string,
+    status: { readonly active: boolean; readonly status?: string },
+    account: (seq: number) => AccountRow,
+  ): void {
+    const nowMs = this.#options.clock.nowMs()
+    const time = new Date(nowMs).toISOString()
+    const encode = (seq: number): Uint8Array =>
+      wrapFrame(encodeMessageFrame('#account', { seq, did, time, ...status }))
+    const origin = { hostId: 0, hostEpoch: 0, hostSeq: 0, receivedAtMs: nowMs }
+    this.#take({ kind: 'account', did, encode, ...origin }, account, null)
+  }
+
+  #take(
+    submission: Submission,
+    account: (seq: number) => AccountRow,
+    arrival: Arrival | null,
+  ): void {
+    const seq = this.#sequencer.submit(submission)
+    const row = account(seq)
+    this.#accounts.put(row)
+    this.#flights.set(seq, { row, arrival })
+  }
+
+  #onDurable(batch: readonly Sequenced[]): void {
+    const { store, log } = this.#options
+    const rows = new Map<string, AccountRow>()
+    let appliedSeq = 0
+    for (const { seq, did, kind } of batch) {
+      const flight = this.#flights.get(seq)
+      if (flight === undefined) continue
+      rows.set(did, flight.row)
+      appliedSeq = seq
+      if (flight.arrival !== null) flight.arrival.link.settle(flight.arrival)
+      if (kind === 'account') this.#applyVisibility(flight.row, log)
+    }
+    const hosts = this.#hosts.changedProgress()
+    store.apply({ accounts: rows.values(), hosts, appliedSeq })
+    this.#hosts.markSaved(hosts)
+    for (const { did } of batch) this.#accounts.release(did)
+  }
+
+  /** Keeps replay to what may be served (I11). */
+  #applyVisibility({ did, active, status, takendown, inactiveSeq }: AccountRow, log: EventLog): void {
+    if (active && !takendown) log.unhide(did)
+    else if (inactiveSeq !== null) {
+      const forGood = takendown || status === 'takendown' || status === 'deleted'
+      if (forGood) log.purge(did, inactiveSeq)
+      else log.hide(did, inactiveSeq)
+    }
+  }
+
+  #onPublished(batch: readonly Sequenced[], flushMs: number): void {
+    const { metrics, clock } = this.#options
+    const nowMs = clock.nowMs()
+    metrics.batchEvents.observe(batch.length)
+    metrics.logFlushSeconds.observe(flushMs / 1_000)
+    for (const { seq, kind, receivedAtMs } of batch) {
+      this.#flights.delete(seq)
+      metrics.eventsEmitted.add(1, { kind })
+      metrics.eventSeconds.observe(Math.max(0, nowMs - receivedAtMs) / 1_000)
+    }
+    this.#releaseIfDrained()
+  }
+
+  /**
+   * Asks an account's host whether it is active after all. If so, subscribers are told first: to them
+   * the account is still inactive.
+   */
+  async #recheckStatus(arrival: Arrival, did: string): Promise<boolean> {
+    const remote = await this.#statusChecks.ask(arrival.link.endpoint, did)
+    const account = this.#accounts.get(did)
+    if (remote === null || !remote.active || account === null) return account?.active === true
+    if (account.active || account.hostId !== arrival.link.id) return account.active
+    const status = { active: true, ...(remote.status === null ? {} : { status: remote.status }) }
+    this.#submitOwn(did, status, (seq) => withStatus(account, status, seq))
+    return true
+  }
+
+  // ---- Bounds and upkeep
+
+  get #backlogBytes(): number {
+    return this.#admission.deferred.bytes + this.#sequencer.queuedBytes
+  }
+
+  #holdIfFull(): void {
+    if (this.#held || this.#backlogBytes < BACKLOG_BYTES_MAX) return
+    this.#held = true
+    this.#options.logger.warn('relay: holding all hosts back', { bytes: this.#backlogBytes })
+    this.#hosts.hold()
+  }
+
+  #releaseIfDrained(): void {
+    if (!this.#held || this.#backlogBytes > BACKLOG_BYTES_RESUME) return
+    this.#held = false
+    this.#hosts.release()
+  }
+
+  #tick(): void {
+    this.#timer = this.#options.clock.after(TICK_MS, () => {
+      if (this.#failure !== null || this.#stopping !== null) return
+      try {
+        if (this.#sequencer.queued === 0) this.#saveProgress()
+        this.#releaseIfDrained()
+        this.#retainIfDue()
+      } catch (error) {
+        this.#fail(error)
+        return
+      }
+      this.#tick()
+    })
+  }
+
+  #saveProgress(): void {
+    const { store } = this.#options
+    const hosts = this.#hosts.changedProgress()
+    if (hosts.length === 0) return
+    store.apply({ accounts: [], hosts, appliedSeq: store.appliedSeq() })
+    this.#hosts.markSaved(hosts)
+  }
+
+  #retainIfDue(): void {
+    const { clock, log } = this.#options
+    const nowMs = clock.monotonicMs()
+    if (nowMs - this.#retainedAtMs < RETAIN_MS) return
+    this.#retainedAtMs = nowMs
+    this.#retaining = log.retain().catch((error: unknown) => this.#fail(error))
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== null) return
+    const failure =
+      error instanceof Error ? error : new SkeinError('STORE_FAILED', messageOf(error))
+    this.#failure = failure
+    this.#options.onFailed(failure)
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The only writer: gives seqs, appends to the log in batches, makes them durable, commits state, and
+ * then publishes, in that order (I1, I2, I8).
+ */
+import { assert } from '../lib/assert.ts'
+import type { EventKind, LogAppend } from '../log/log-types.ts'
+
+/** Most events and bytes of one batch: a flush takes milliseconds whatever its size up to there. */
+const BATCH_EVENTS_MAX = 500
+const BATCH_BYTES_MAX = 8 * 1024 * 1024
+
+/** The part of the event log that the sequencer writes to. */
+export interface SequencerLog {
+  readonly nextSeq: number
+  append(batch: readonly LogAppend[]): Promise<void>
+  publish(seq: number): void
+}
+
+/** An event that has passed, with what its seq is needed for. */
+export interface Submission {
+  readonly kind: EventKind
+  readonly did: string
+  /** The frame for subscribers, as a WebSocket frame, with this seq in it. */
+  readonly encode: (seq: number) => Uint8Array
+  /** Where it came from; zeros for the relay's own. */
+  readonly hostId: number
+  readonly hostEpoch: number
+  readonly hostSeq: number
+  readonly receivedAtMs: number
+}
+
+/** A submission in the queue. */
+export interface Sequenced extends Submission {
+  readonly seq: number
+  readonly frame: Uint8Array
+}
+
+export interface SequencerHooks {
+  /** The batch is durable: take it over into state. Runs before anybody sees the batch. */
+  onDurable(batch: readonly Sequenced[]): void
+  /** The batch has been published. */
+  onPublished(batch: readonly Sequenced[], flushMs: number): void
+  /** Log or state could not be written. Nothing of the batch was published; nothing more will be. */
+  onFailed(error: unknown): void
+  monotonicMs(): number
+}
+
+/** Orders what was verified. Submissions are taken in call order; there is no other order. */
+export class Sequencer {
+  readonly #log: SequencerLog
+  readonly #hooks: SequencerHooks
+  #queue: Sequenced[] = []
+  #queuedBytes = 0
+  #nextSeq: number
+  #pump: Promise<void> | null = null
+  #failed = false
+
+  constructor(log: SequencerLog, hooks: SequencerHooks) {
+    this.#log = log
+    this.#hooks = hooks
+    this.#nextSeq = log.nextSeq
+  }
+
+  /** Events that wait for the log, those being written included. */
+  get queued(): number {
+    return this.#queue.length
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  /** Gives the event its seq and queues it. The caller bounds the queue by holding hosts back. */
+  submit(submission: Submission): number {
+    const seq = this.#nextSeq++
+    const sequenced = { ...submission, seq, frame: submission.encode(seq) }
+    this.#queue.push(sequenced)
+    this.#queuedBytes += sequenced.frame.length
+    // Everything that arrives in this turn of the event loop shares the first flush.
+    if (!this.#failed) this.#pump ??= Promise.resolve().then(() => this.#run())
+    return seq
+  }
+
+  /** Resolves when everything submitted so far is published, or the sequencer has failed. */
+  async drain(): Promise<void> {
+    while (this.#pump !== null) await this.#pump
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) await this.#flush()
+    } catch (error) {
+      this.#failed = true
+      this.#hooks.onFailed(error)
+    } finally {
+      this.#pump = null
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#nextBatch()
+    const last = batch[batch.length - 1]
+    assert(last !== undefined, 'a batch holds something')
+    const startedMs = this.#hooks.monotonicMs()
+    await this.#log.append(batch.map(toAppend))
+    const flushMs = this.#hooks.monotonicMs() - startedMs
+    this.#hooks.onDurable(batch)
+    this.#log.publish(last.seq)
+    this.#queue = this.#queue.slice(batch.length)
+    for (const { frame } of batch) this.#queuedBytes -= frame.length
+    this.#hooks.onPublished(batch, flushMs)
+  }
+
+  #nextBatch(): readonly Sequenced[] {
+    let bytes = 0
+    let count = 0
+    for (const { frame } of this.#queue) {
+      if (count === BATCH_EVENTS_MAX || (count > 0 && bytes + frame.length > BATCH_BYTES_MAX)) break
+      bytes += frame.length
+      count++
+    }
+    return this.#queue.slice(0, count)
+  }
+}
+
+function toAppend(event: Sequenced): LogAppend {
+  return {
+    seq: event.seq,
+    kind: event.kind,
+    did: event.did,
+    frame: event.frame,
+    timeMs: event.receivedAtMs,
+    hostId: event.hostId,
+    hostEpoch: event.hostEpoch,
+    hostSeq: event.hostSeq,
+  }
+}

@@ -1,0 +1,58 @@
+/** The disk cache of identities. Its shape is what identity/ asks of a store. */
+import type { Statement } from 'better-sqlite3'
+import type { Curve } from '../crypto/curve.ts'
+import type { Connection } from './database.ts'
+
+/** One resolved identity. */
+export interface IdentityRow {
+  readonly did: string
+  /** Curve and 33 compressed bytes. */
+  readonly key: { readonly curve: Curve; readonly bytes: Uint8Array } | null
+  readonly pdsEndpoint: string | null
+  readonly handle: string | null
+  readonly fetchedAtMs: number
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+/** Rows of the `identity` table, by DID. Driver errors pass through. */
+export class IdentityRows {
+  readonly #get: Statement
+  readonly #put: Statement
+  readonly #delete: Statement
+
+  constructor(connection: Connection) {
+    this.#get = connection.prepare(
+      'select did, curve, key, endpoint, handle, fetched_at_ms from identity where did = ?',
+    )
+    this.#put = connection.prepare(
+      `insert or replace into identity (did, curve, key, endpoint, handle, fetched_at_ms)
+       values (?, ?, ?, ?, ?, ?)`,
+    )
+    this.#delete = connection.prepare('delete from identity where did = ?')
+  }
+
+  get(did: string): IdentityRow | undefined {
+    const row = this.#get.get(did) as Row | undefined
+    if (row === undefined) return undefined
+    const bytes = row['key']
+    const curve = row['curve']
+    const known = bytes instanceof Uint8Array && (curve === 'k256' || curve === 'p256')
+    return {
+      did,
+      key: known ? { curve, bytes: new Uint8Array(bytes) } : null,
+      pdsEndpoint: row['endpoint'] as string | null,
+      handle: row['handle'] as string | null,
+      fetchedAtMs: row['fetched_at_ms'] as number,
+    }
+  }
+
+  put(row: IdentityRow): void {
+    const { did, key, pdsEndpoint, handle, fetchedAtMs } = row
+    this.#put.run(did, key?.curve ?? null, key?.bytes ?? null, pdsEndpoint, handle, fetchedAtMs)
+  }
+
+  delete(did: string): void {
+    this.#delete.run(did)
+  }
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { SkeinError } from '../lib/errors.ts'
+import { openDatabase, SCHEMA_VERSION } from './database.ts'
+import { IdentityRows } from './identity-rows.ts'
+import { MIGRATIONS } from './migrations.ts'
+import { RelayStore, type AccountRow } from './relay-store.ts'
+
+function temporaryFile(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'skein-store-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  return join(directory, 'state.sqlite')
+}
+
+const account = (id: number, more: Partial<AccountRow> = {}): AccountRow => ({
+  id,
+  did: `did:plc:${String(id).padStart(24, 'a')}`,
+  hostId: 1,
+  active: true,
+  status: null,
+  takendown: false,
+  inactiveSeq: null,
+  rev: '3kabcdefghijk',
+  commit: Uint8Array.of(1, 2),
+  data: Uint8Array.of(3, 4),
+  ...more,
+})
+
+test('the schema version is the number of migrations', () => {
+  assert.equal(SCHEMA_VERSION, Object.keys(MIGRATIONS).length)
+})
+
+test('what a batch changed is there after reopening, all of it', async (t) => {
+  const file = temporaryFile(t)
+  const first = await openDatabase(file)
+  const store = new RelayStore(first.connection)
+  const host = store.addHost({
+    hostname: 'pds.example.com',
+    endpoint: 'https://pds.example.com',
+    createdAtMs: 1_000,
+    requested: true,
+  })
+  const rows = [account(1), account(2, { rev: null }), account(3, { active: false, status: 'deleted', inactiveSeq: 7 })]
+  store.apply({
+    accounts: rows,
+    hosts: [{ id: host.id, epoch: 2, cursor: 55, lastEventAtMs: 9 }],
+    appliedSeq: 8,
+  })
+  store.setBackoff(host.id, 4, 77)
+  first.close()
+
+  const second = await openDatabase(file)
+  t.after(() => second.close())
+  const again = new RelayStore(second.connection)
+  assert.equal(again.appliedSeq(), 8)
+  const expectedHost = { ...host, epoch: 2, cursor: 55, lastEventAtMs: 9, attempt: 4, nextAttemptAtMs: 77 }
+  assert.deepEqual(again.hosts(), [expectedHost])
+  for (const row of rows) assert.deepEqual(again.account(row.did), row)
+  assert.equal(again.account('did:plc:unknown'), null)
+  assert.equal(again.lastAccountId(), 3)
+  assert.deepEqual([...again.activeAccounts()], [[host.id, 2]])
+  assert.deepEqual(again.accountCounts(), { active: 2, inactive: 1 })
+  assert.deepEqual(again.inactiveSince(7).map((row) => row.id), [3])
+  assert.deepEqual(again.inactiveSince(8), [])
+  assert.deepEqual(again.accountPage(0, 10).map((row) => row.id), [1, 3], 'only accounts with a head')
+  assert.deepEqual(again.accountPage(1, 10).map((row) => row.id), [3])
+  assert.equal(again.requestedHostsSince(999), 1)
+  assert.equal(again.requestedHostsSince(1_000), 0)
+})
+
+test('a batch that fails half-way changes nothing', async (t) => {
+  const { connection, close } = await openDatabase(temporaryFile(t))
+  t.after(close)
+  const store = new RelayStore(connection)
+  store.addHost({ hostname: 'a.example', endpoint: 'https://a.example', createdAtMs: 0, requested: false })
+  const accounts = [account(1), account(2, { hostId: 99 })]
+  assert.throws(() => store.apply({ accounts, hosts: [], appliedSeq: 3 }), /FOREIGN KEY/u)
+  assert.equal(store.account(account(1).did), null)
+  assert.equal(store.appliedSeq(), 0)
+})
+
+test('identities keep their key, and rows without one', async (t) => {
+  const { connection, close } = await openDatabase(temporaryFile(t))
+  t.after(close)
+  const rows = new IdentityRows(connection)
+  const row = {
+    did: 'did:plc:a',
+    key: { curve: 'p256' as const, bytes: new Uint8Array(33).fill(5) },
+    pdsEndpoint: 'https://a.example',
+    handle: null,
+    fetchedAtMs: 12,
+  }
+  rows.put(row)
+  assert.deepEqual(rows.get('did:plc:a'), row)
+  rows.put({ ...row, key: null })
+  assert.deepEqual(rows.get('did:plc:a'), { ...row, key: null })
+  rows.delete('did:plc:a')
+  assert.equal(rows.get('did:plc:a'), undefined)
+})
+
+test('a newer or foreign file is refused with a reason', async (t) => {
+  const file = temporaryFile(t)
+  const { connection, close } = await openDatabase(file)
+  connection.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
+  close()
+  await assert.rejects(openDatabase(file), (error: unknown) => {
+    return error instanceof SkeinError && error.code === 'STORE_TOO_NEW'
+  })
+  const other = temporaryFile(t)
+  writeFileSync(other, 'this is no database, but it is long enough to look like one to a reader')
+  await assert.rejects(openDatabase(other), (error: unknown) => {
+    return error instanceof SkeinError && error.code === 'STORE_FAILED'
+  })
+})
