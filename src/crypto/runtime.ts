@@ -11,6 +11,8 @@ export interface Runtime {
   readonly name: 'node' | 'web'
   readonly sha256: (bytes: Uint8Array) => Uint8Array
   readonly sha256Latin1: (bytes: Uint8Array) => string
+  /** The text of bytes below 0x80 from `start` to `end`, which the caller has checked. */
+  readonly asciiText: (bytes: Uint8Array, start: number, end: number) => string
   /** The implementations worth trying, best first. The last one always loads. */
   readonly backends: Readonly<Record<Curve, readonly BackendLoader[]>>
   /** A faster P-256 that answers later, where the synchronous one is slow. */

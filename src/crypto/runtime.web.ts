@@ -8,6 +8,7 @@ export const runtime: Runtime = {
   name: 'web',
   sha256,
   sha256Latin1,
+  asciiText: (bytes, start, end) => String.fromCharCode(...bytes.subarray(start, end)),
   backends: { k256: [nobleK256], p256: [nobleP256] },
   createAsyncP256: createWebP256,
   createK256Signer: () => null,

@@ -10,6 +10,7 @@
  * of parsers; a wrong hash or another kind of CID anywhere is not.
  */
 import { CidLinkWrapper } from '@atcute/cid'
+import { plainBytes } from '../lib/bytes.ts'
 import { CAR_HEADER_BYTES_MAX, COMMIT_BLOCKS_BYTES_MAX } from '../lib/limits.ts'
 import type { InvalidReason } from '../lib/reasons.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -34,8 +35,9 @@ export interface Car {
   readonly blocks: BlockIndex
 }
 
-/** Parses and hash-checks a whole CAR. The result refers to `bytes`, which must not change. */
-export function parseCar(bytes: Uint8Array, limits: CarLimits): Result<Car, CarReason> {
+/** Parses and hash-checks a whole CAR. The result refers to `source`, which must not change. */
+export function parseCar(source: Uint8Array, limits: CarLimits): Result<Car, CarReason> {
+  const bytes = plainBytes(source)
   const headerStart = readVarint(bytes, 0)
   if (headerStart <= 0) return fail('car-malformed', 'CAR: no header length')
   const headerEnd = headerStart + varintValue()
@@ -59,7 +61,8 @@ export function parseCarHeader(header: Uint8Array): Result<readonly Uint8Array[]
   if (!Array.isArray(map.roots)) return fail('car-malformed', 'CAR header: roots is no list')
   const roots: Uint8Array[] = []
   for (const root of map.roots as readonly unknown[]) {
-    if (!(root instanceof CidLinkWrapper)) return fail('car-malformed', 'CAR header: root is no CID')
+    if (!(root instanceof CidLinkWrapper))
+      return fail('car-malformed', 'CAR header: root is no CID')
     roots.push(root.bytes)
   }
   return roots.length === 0 ? fail('car-roots', 'CAR header: no root') : ok(roots)

@@ -31,7 +31,10 @@ export function isCidBytes(bytes: Uint8Array, offset: number): boolean {
 }
 
 /** The CID of a block. */
-export function cidOf(codec: typeof CODEC_DAG_CBOR | typeof CODEC_RAW, block: Uint8Array): Uint8Array {
+export function cidOf(
+  codec: typeof CODEC_DAG_CBOR | typeof CODEC_RAW,
+  block: Uint8Array,
+): Uint8Array {
   const cid = new Uint8Array(CID_BYTES)
   cid[0] = 1
   cid[1] = codec
@@ -66,9 +69,15 @@ export function cidFromString(text: string): Uint8Array | null {
 }
 
 /** True when 36 bytes at both offsets are equal. */
-export function cidEqualsAt(a: Uint8Array, aOffset: number, b: Uint8Array, bOffset: number): boolean {
+export function cidEqualsAt(
+  a: Uint8Array,
+  aOffset: number,
+  b: Uint8Array,
+  bOffset: number,
+): boolean {
   // The digest comes first: CIDs that differ almost always differ in its first byte.
-  for (let i = DIGEST_OFFSET; i < CID_BYTES; i++) if (a[aOffset + i] !== b[bOffset + i]) return false
+  for (let i = DIGEST_OFFSET; i < CID_BYTES; i++)
+    if (a[aOffset + i] !== b[bOffset + i]) return false
   return a[aOffset + 1] === b[bOffset + 1]
 }
 

@@ -227,7 +227,8 @@ function checkCidLink(bytes: Uint8Array, pos: number): number {
 export function decodeDrisl(bytes: Uint8Array): Result<unknown, DrislFault> {
   const end = checkDrisl(bytes, 0)
   if (end < 0) return fail(drislFault(end), `DRISL: ${drislFault(end)}`)
-  if (end !== bytes.length) return fail('trailing-bytes', `DRISL: ${bytes.length - end} bytes after`)
+  if (end !== bytes.length)
+    return fail('trailing-bytes', `DRISL: ${bytes.length - end} bytes after`)
   return ok(decode(bytes))
 }
 

@@ -65,6 +65,12 @@ interface Lookup {
   supersededBy: Lookup | null
 }
 
+export interface RefreshOptions {
+  readonly signal?: AbortSignal
+  /** On whose word the DID is doubted. One who cries wolf does not use up another's refresh. */
+  readonly scope?: string
+}
+
 /**
  * One for the process. `resolve` and `refresh` reject only if the store fails; after `close`
  * everything that is not in memory is unresolved.
@@ -114,13 +120,14 @@ export class IdentityResolver {
 
   /**
    * Doubts what is known, asks the network whatever is cached, and falls back on what was known,
-   * marked stale. Within a minute of the last refresh of the DID nobody is asked again: the answer
-   * is then that of `resolve`, with `refreshLimited`.
+   * marked stale. Within a minute of the last refresh of the DID in the same scope nobody is asked
+   * again: the answer is then that of `resolve`, with `refreshLimited`.
    */
-  async refresh(did: string, options: { readonly signal?: AbortSignal } = {}): Promise<Resolution> {
+  async refresh(did: string, options: RefreshOptions = {}): Promise<Resolution> {
     if (!isAtprotoDid(did) || this.#stop.signal.aborted) return this.resolve(did, options)
     const now = this.#clock.monotonicMs()
-    const lastMs = this.#refreshedAtMs.get(did)
+    const limitKey = `${options.scope ?? ''} ${did}`
+    const lastMs = this.#refreshedAtMs.get(limitKey)
     if (lastMs !== undefined && now - lastMs < this.#limits.refreshIntervalMs) {
       this.#options.hooks?.onOverflow?.('refresh')
       const known = this.#lookups.get(did)
@@ -130,7 +137,7 @@ export class IdentityResolver {
           : await this.resolve(did, options)
       return answer.ok ? { ...answer, refreshLimited: true } : answer
     }
-    this.#refreshedAtMs.set(did, now)
+    this.#refreshedAtMs.set(limitKey, now)
     this.#cache.doubt(did)
     // A look-up that is under way may have been answered before the change: it is superseded.
     return this.#follow(this.#start(did, 'refresh'), options.signal)
@@ -139,7 +146,6 @@ export class IdentityResolver {
   /** Forgets the DID in memory and on disk; a look-up that is under way is not remembered. */
   purge(did: string): void {
     this.#lookups.delete(did)
-    this.#refreshedAtMs.delete(did)
     this.#cache.forget(did)
   }
 

@@ -109,7 +109,11 @@ export type DiscontinuousReason = keyof typeof DISCONTINUOUS_REASONS
 export type PolicyReason = keyof typeof POLICY_REASONS
 
 export type Reason =
-  InvalidReason | UnverifiableReason | StaleReason | DiscontinuousReason | PolicyReason
+  | InvalidReason
+  | UnverifiableReason
+  | StaleReason
+  | DiscontinuousReason
+  | PolicyReason
 
 /** A reason's kind and its text for people. */
 export interface ReasonEntry {

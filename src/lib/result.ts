@@ -2,7 +2,8 @@
 
 /** Success with a value, or a failure with a stable reason and a detail for people. */
 export type Result<T, R extends string = string> =
-  { readonly ok: true; readonly value: T } | Failure<R>
+  | { readonly ok: true; readonly value: T }
+  | Failure<R>
 
 export interface Failure<R extends string = string> {
   readonly ok: false

@@ -124,7 +124,7 @@ export const RELAY_OPTIONS = {
     max: 1_000_000_000,
     default: '1000',
     group: 'Hosts',
-    help: 'Most active accounts of one host; those beyond it are throttled.',
+    help: 'Most active accounts of a host that came by requestCrawl; hosts given by --host have none.',
     why: 'Ten times the Go relay, whose 100 is what operators of small hosts run into most.',
   },
   hostEventsPerSecond: {

@@ -4,6 +4,7 @@
  * Most events are decided at once, on what is in memory. The rest wait in a queue for their host and
  * DID, so that order is kept (I6) and nobody waits for anybody else's identity.
  */
+import { TokenBucket } from '../identity/host-limits.ts'
 import type { IdentityResolver } from '../identity/identity-resolver.ts'
 import type { Identity, Resolution } from '../identity/identity.ts'
 import { publicKeysEqual } from '../crypto/public-key.ts'
@@ -25,9 +26,12 @@ const RETRY_MS_MIN = 1_000
 /** Longest pause, so that a directory that is back is noticed, ms. */
 const RETRY_MS_MAX = 30_000
 
-/** A refresh that is not allowed yet is tried again after this, ms, until its minute must be over. */
+/** Pause before a refresh that was not allowed yet, or not answered, is tried again, ms. */
 const REFRESH_WAIT_MS = 5_000
-const REFRESH_WAITS_MAX = 13
+
+/** Look-ups of identities that one host may cause in a second, and at once: its accounts, say. */
+const LOOKUPS_PER_SECOND = 50
+const LOOKUPS_BURST = 1_000
 
 export interface AdmissionOptions {
   readonly judge: Judge
@@ -74,6 +78,8 @@ function didOf(frame: MessageFrame): string {
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #queues = new Map<string, Queue>()
+  /** What each host may still cause in look-ups. One for each host there is. */
+  readonly #lookups = new Map<number, TokenBucket>()
   readonly #stop = new AbortController()
   readonly #running = new Set<Promise<void>>()
   #waiting = 0
@@ -156,17 +162,18 @@ export class Admission {
     const queue: Queue = { waiting: [] }
     this.#queues.set(key, queue)
     this.#enqueue(queue, arrival, did)
-    const running = this.#drain(queue, did).finally(() => {
-      this.#queues.delete(key)
-      this.#running.delete(running)
-    })
+    const running = this.#drain(queue, key, did).finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
 
-  async #drain(queue: Queue, did: string): Promise<void> {
+  async #drain(queue: Queue, key: string, did: string): Promise<void> {
     for (;;) {
       const next = queue.waiting[0]
-      if (next === undefined) return
+      if (next === undefined) {
+        // In the same turn as the look, so that nothing is put into a queue that nobody empties.
+        this.#queues.delete(key)
+        return
+      }
       try {
         await this.#decideWaiting(next, did)
       } catch (error) {
@@ -183,11 +190,15 @@ export class Admission {
     const { identities, onDrop } = this.#options
     const { signal } = this.#stop
     const tried: Tried = { refreshed: false, statusAsked: false }
+    let resolution: Resolution
     if (arrival.frame.type === '#identity') {
-      identities.purge(did)
+      await this.#awaitTurn(arrival)
+      resolution = await this.#announced(arrival, did)
       tried.refreshed = true
+    } else {
+      if (identities.peek(did) === undefined) await this.#awaitTurn(arrival)
+      resolution = await identities.resolve(did, { signal })
     }
-    let resolution = await identities.resolve(did, { signal })
     for (;;) {
       if (signal.aborted) return
       if (!resolution.ok) {
@@ -201,7 +212,8 @@ export class Admission {
         this.#options.onPass(arrival, did, decision)
         return
       }
-      const again = await this.#settleDoubt(arrival, did, resolution.identity, decision, tried)
+      const before = resolution.identity
+      const again = await this.#settleDoubt(arrival, did, before, decision, tried, deadlineMs)
       if (signal.aborted) return
       if (again === null) {
         onDrop(arrival, decision.reason, decision.detail)
@@ -241,6 +253,7 @@ export class Admission {
     before: Identity,
     decision: Exclude<Decision, { readonly kind: 'pass' }>,
     tried: Tried,
+    deadlineMs: number,
   ): Promise<Resolution | null> {
     const { identities, recheckStatus } = this.#options
     const { signal } = this.#stop
@@ -252,22 +265,50 @@ export class Admission {
     if (decision.kind !== 'doubt-identity' || tried.refreshed) return null
     tried.refreshed = true
     this.#options.onDeferred(decision.reason)
-    const fresh = await this.#refresh(did)
+    const fresh = await this.#refresh(arrival, did, deadlineMs)
     if (!fresh.ok) return fresh.reason === 'identity-missing' ? null : fresh
     return sameIdentity(before, fresh.identity) ? null : fresh
   }
 
+  /** The identity after an `#identity` event: as new as the event, however often they come. */
+  async #announced(arrival: Arrival, did: string): Promise<Resolution> {
+    const { identities } = this.#options
+    const { signal } = this.#stop
+    const refreshed = await identities.refresh(did, { signal, scope: scopeOf(arrival) })
+    if (!refreshed.ok || refreshed.refreshLimited !== true) return refreshed
+    identities.purge(did)
+    return identities.resolve(did, { signal })
+  }
+
+  /** Waits until the host may cause another look-up. */
+  async #awaitTurn(arrival: Arrival): Promise<void> {
+    const { clock } = this.#options
+    const { id } = arrival.link
+    let bucket = this.#lookups.get(id)
+    if (bucket === undefined) {
+      bucket = new TokenBucket(clock, LOOKUPS_PER_SECOND, LOOKUPS_BURST)
+      this.#lookups.set(id, bucket)
+    }
+    const waitMs = bucket.reserve()
+    if (waitMs > 0) await sleep(clock, waitMs, this.#stop.signal)
+  }
+
   /**
-   * The identity as the network has it now. A DID is refreshed once a minute at most, so that a second
-   * change within that minute takes waiting: the event keeps its place, and only its host and DID wait.
+   * The identity as the network has it now. On one host's word a DID is refreshed once a minute at
+   * most, and a directory may be down: the event keeps its place until its deadline, and only its host
+   * and DID wait.
    */
-  async #refresh(did: string): Promise<Resolution> {
+  async #refresh(arrival: Arrival, did: string, deadlineMs: number): Promise<Resolution> {
     const { identities, clock } = this.#options
     const { signal } = this.#stop
-    for (let waits = 0; ; waits++) {
-      const resolution = await identities.refresh(did, { signal })
-      const limited = resolution.ok && resolution.refreshLimited === true
-      if (!limited || waits === REFRESH_WAITS_MAX || signal.aborted) return resolution
+    await this.#awaitTurn(arrival)
+    for (;;) {
+      const resolution = await identities.refresh(did, { signal, scope: scopeOf(arrival) })
+      const isNew = resolution.ok
+        ? resolution.refreshLimited !== true && !resolution.stale
+        : resolution.reason === 'identity-missing'
+      if (isNew || signal.aborted) return resolution
+      if (clock.monotonicMs() + REFRESH_WAIT_MS > deadlineMs) return resolution
       await sleep(clock, REFRESH_WAIT_MS, signal)
     }
   }
@@ -275,6 +316,10 @@ export class Admission {
 
 function queueKey(arrival: Arrival, did: string): string {
   return `${arrival.link.id} ${did}`
+}
+
+function scopeOf(arrival: Arrival): string {
+  return String(arrival.link.id)
 }
 
 function sameIdentity(a: Identity, b: Identity): boolean {
@@ -288,5 +333,7 @@ function unpinned(arrival: Arrival): Arrival {
   const { bytes } = arrival.frame
   if (bytes.buffer.byteLength <= bytes.length * 2) return arrival
   const parsed = parseFrame(new Uint8Array(bytes))
-  return parsed.ok && parsed.value.kind === 'message' ? { ...arrival, frame: parsed.value } : arrival
+  return parsed.ok && parsed.value.kind === 'message'
+    ? { ...arrival, frame: parsed.value }
+    : arrival
 }

@@ -223,7 +223,8 @@ export class HostLink {
 
   #arrive(frame: MessageFrame, nowMs: number): void {
     this.#lastEventAtMs = nowMs
-    this.#lagMs = Math.max(0, nowMs - Date.parse(frame.body.time))
+    const eventMs = Date.parse(frame.body.time)
+    this.#lagMs = Number.isNaN(eventMs) ? null : Math.max(0, nowMs - eventMs)
     // Known: it was decided before the connection or the process broke off.
     if (this.#tracker.begin(frame.seq) === 'known') return
     if (this.#tracker.pending >= PENDING_EVENTS_MAX) {
@@ -285,7 +286,8 @@ export class HostLink {
     this.#options.events.onNotice(`error ${frame.error}`, frame.message ?? '')
     if (frame.error !== 'FutureCursor') return
     // The next attempt asks for everything the host still has.
-    if (this.#restart(`FutureCursor at ${String(this.#cursorSent)}`)) this.#tracker = new CursorTracker(0)
+    if (this.#restart(`FutureCursor at ${String(this.#cursorSent)}`))
+      this.#tracker = new CursorTracker(0)
   }
 
   #takeToken(): void {
@@ -299,7 +301,8 @@ export class HostLink {
   }
 
   #applyHold(): void {
-    if (this.#heldByPending || this.#heldByOwner || this.#rateTimer !== null) this.#subscriber.pause()
+    if (this.#heldByPending || this.#heldByOwner || this.#rateTimer !== null)
+      this.#subscriber.pause()
     else this.#subscriber.resume()
   }
 }

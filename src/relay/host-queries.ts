@@ -72,6 +72,9 @@ export async function probeHost(http: HttpClient, endpoint: string): Promise<Pro
     }
     return { ok: true }
   } catch (error) {
-    return { ok: false, message: `describeServer could not be reached: ${messageOf(error).slice(0, 200)}` }
+    return {
+      ok: false,
+      message: `describeServer could not be reached: ${messageOf(error).slice(0, 200)}`,
+    }
   }
 }

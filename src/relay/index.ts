@@ -7,7 +7,7 @@
  *   their pure rules; `crawl.ts`: requests to add one; `host-queries.ts`: questions to them
  * - `admission.ts`: what waits for what; `judge.ts`, `outcome.ts`: the decision on one event
  * - `accounts.ts`: status and head of each account; `status-checks.ts`: contradictions
- * - `sequencer.ts`: the only writer; `recovery.ts`: state and positions after a start
+ * - `outflow.ts`: the way from decision to publication; `sequencer.ts`: the only writer; `recovery.ts`: state and positions after a start
  * - `relay-pages.ts`: listings
  *
  * An event goes link, admission, judge, sequencer, log. Its account's row is replaced in memory when

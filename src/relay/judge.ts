@@ -58,7 +58,11 @@ export class Judge {
     if (account.takendown) return drop('account-takendown', account.did)
     if (frame.type === '#account') return passStatus(account, frame.body)
     if (!account.active) {
-      return { kind: 'doubt-status', reason: 'account-inactive', detail: account.status ?? 'inactive' }
+      return {
+        kind: 'doubt-status',
+        reason: 'account-inactive',
+        detail: account.status ?? 'inactive',
+      }
     }
     return this.#decideRepository(frame, account, identity, nowMs)
   }
@@ -89,9 +93,7 @@ export class Judge {
     const { verifier, checks } = this.#options
     const context: VerifyContext = { key: identity.signingKey, verifier, nowMs, checks }
     const verdict: Verdict =
-      frame.type === '#commit'
-        ? verifyCommit(frame.body, context)
-        : verifySync(frame.body, context)
+      frame.type === '#commit' ? verifyCommit(frame.body, context) : verifySync(frame.body, context)
     if (!verdict.ok) {
       // Another key may have signed it: the only refusal that a newer DID document can lift.
       const kind = verdict.reason === 'signature-invalid' ? 'doubt-identity' : 'drop'
@@ -120,7 +122,8 @@ function pass(account: AccountRow): Decision {
 
 /** The row after an `#account` event. */
 export function withStatus(account: AccountRow, body: AccountStatus, seq: number): AccountRow {
-  if (body.active) return { ...account, active: true, status: body.status ?? null, inactiveSeq: null }
+  if (body.active)
+    return { ...account, active: true, status: body.status ?? null, inactiveSeq: null }
   const inactiveSeq = account.active ? seq : (account.inactiveSeq ?? seq)
   return { ...account, active: false, status: body.status ?? null, inactiveSeq }
 }

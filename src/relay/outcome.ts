@@ -14,7 +14,11 @@ export type Decision =
       readonly account: (seq: number) => AccountRow
       readonly remarks: readonly Remark[]
     }
-  | { readonly kind: 'drop' | 'doubt-identity' | 'doubt-status'; readonly reason: Reason; readonly detail: string }
+  | {
+      readonly kind: 'drop' | 'doubt-identity' | 'doubt-status'
+      readonly reason: Reason
+      readonly detail: string
+    }
 
 /** Something worth counting about an event that passes. */
 export interface Remark {

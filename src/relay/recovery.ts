@@ -72,13 +72,17 @@ function rowAfter({ entry, frame }: LogRecord, accounts: Accounts): AccountRow {
   const range = payloadRange(frame, 0)
   const parsed = range === null ? null : parseFrame(frame.subarray(range.start, range.end))
   if (parsed === null || !parsed.ok || parsed.value.kind !== 'message') {
-    throw new SkeinError('LOG_DAMAGED', 'recover state: an event cannot be read', { seq: entry.seq })
+    throw new SkeinError('LOG_DAMAGED', 'recover state: an event cannot be read', {
+      seq: entry.seq,
+    })
   }
   const message = parsed.value
   const did = message.type === '#commit' ? message.body.repo : message.body.did
   const known = accounts.get(did)
-  if (entry.hostId === 0) return ownStatus(must(known, 'account of an own event'), message, entry.seq)
-  const account = known === null ? accounts.fresh(did, entry.hostId) : { ...known, hostId: entry.hostId }
+  if (entry.hostId === 0)
+    return ownStatus(must(known, 'account of an own event'), message, entry.seq)
+  const account =
+    known === null ? accounts.fresh(did, entry.hostId) : { ...known, hostId: entry.hostId }
   if (message.type === '#account') return withStatus(account, message.body, entry.seq)
   if (message.type === '#identity') return account
   return { ...account, ...headFrom(message, entry.seq) }
@@ -146,7 +150,8 @@ export async function hostPositions(
       position.cursor = null
       position.ahead = new Set()
     }
-    if (position.cursor === null || entry.hostSeq > position.cursor) position.ahead.add(entry.hostSeq)
+    if (position.cursor === null || entry.hostSeq > position.cursor)
+      position.ahead.add(entry.hostSeq)
   }
   return positions
 }

@@ -48,7 +48,9 @@ export class RelayPages {
     const rows = this.#store.accountPage(after, limit + 1)
     const items = rows.slice(0, limit).map((row) => this.#accountView(row))
     const last = rows[limit - 1]
-    return rows.length > limit && last !== undefined ? { items, cursor: String(last.id) } : { items }
+    return rows.length > limit && last !== undefined
+      ? { items, cursor: String(last.id) }
+      : { items }
   }
 
   account(did: string): AccountView | null {

@@ -9,16 +9,12 @@ import type { IdentityResolver } from '../identity/identity-resolver.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import { messageOf, SkeinError } from '../lib/errors.ts'
 import type { Random } from '../lib/random.ts'
-import type { EventKind } from '../log/log-types.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { HostSample, RelayMetrics } from '../ops/relay-metrics.ts'
 import type { CheckModes } from '../repo/checks.ts'
-import type { AccountRow, RelayStore } from '../store/relay-store.ts'
-import { encodeWireFrame } from '../stream/frame.ts'
-import { encodeMessageFrame } from '../stream/own-frames.ts'
+import type { RelayStore } from '../store/relay-store.ts'
 import type { Transport } from '../stream/transport.ts'
-import { wrapFrame } from '../stream/wire-frame.ts'
 import { Accounts } from './accounts.ts'
 import { Admission } from './admission.ts'
 import { Crawl } from './crawl.ts'
@@ -26,9 +22,9 @@ import type { Arrival, HostLinkEvents } from './host-link.ts'
 import { Hosts } from './hosts.ts'
 import { Judge, withStatus } from './judge.ts'
 import { catchUpState, hostPositions } from './recovery.ts'
+import { applyVisibility, Outflow } from './outflow.ts'
 import { RelayPages } from './relay-pages.ts'
 import type { AccountView, CrawlOutcome, HostView, Page, RelayView } from './relay-view.ts'
-import { Sequencer, type Sequenced, type Submission } from './sequencer.ts'
 import { StatusChecks } from './status-checks.ts'
 
 /** What the operator decides. */
@@ -68,24 +64,16 @@ const RETAIN_MS = 60_000
 /** How long `locate` waits for an identity, ms. */
 const LOCATE_TIMEOUT_MS = 5_000
 
-/** An event between its seq and its publication. */
-interface Flight {
-  readonly row: AccountRow
-  /** Null for the relay's own events. */
-  readonly arrival: Arrival | null
-}
-
 /** A running relay. Make one with {@link Relay.start}. */
 export class Relay implements RelayView {
   readonly #options: RelayOptions
   readonly #accounts: Accounts
   readonly #hosts: Hosts
-  readonly #sequencer: Sequencer
+  readonly #outflow: Outflow
   readonly #admission: Admission
   readonly #statusChecks: StatusChecks
   readonly #crawl: Crawl
   readonly #pages: RelayPages
-  readonly #flights = new Map<number, Flight>()
   #timer: Timer | null = null
   #retainedAtMs: number
   #retaining: Promise<void> = Promise.resolve()
@@ -98,12 +86,6 @@ export class Relay implements RelayView {
     this.#options = options
     this.#accounts = accounts
     this.#retainedAtMs = clock.monotonicMs()
-    this.#sequencer = new Sequencer(log, {
-      onDurable: (batch) => this.#onDurable(batch),
-      onPublished: (batch, flushMs) => this.#onPublished(batch, flushMs),
-      onFailed: (error) => this.#fail(error),
-      monotonicMs: () => clock.monotonicMs(),
-    })
     this.#hosts = new Hosts({
       store,
       transport: options.transport,
@@ -114,6 +96,16 @@ export class Relay implements RelayView {
       newHostsFrom: settings.newHostsFrom,
       activeAccounts: (hostId) => accounts.activeOf(hostId),
       events: (hostname) => this.#linkEvents(hostname),
+    })
+    this.#outflow = new Outflow({
+      log,
+      store,
+      accounts,
+      hosts: this.#hosts,
+      clock,
+      metrics: options.metrics,
+      onPublished: () => this.#releaseIfDrained(),
+      onFailed: (error) => this.#fail(error),
     })
     this.#statusChecks = new StatusChecks(http, clock)
     this.#admission = this.#createAdmission()
@@ -139,9 +131,7 @@ export class Relay implements RelayView {
     if (recovered > 0) logger.info('relay: caught up from the log', { events: recovered })
     const rows = store.hosts()
     const positions = await hostPositions(log, rows, appliedSeq)
-    for (const row of store.inactiveSince(log.firstSeq)) {
-      if (row.inactiveSeq !== null) log.hide(row.did, row.inactiveSeq)
-    }
+    for (const row of store.inactiveSince(log.firstSeq)) applyVisibility(log, row)
     const relay = new Relay(options, accounts)
     relay.#hosts.start(rows, positions)
     relay.#tick()
@@ -180,7 +170,7 @@ export class Relay implements RelayView {
     if (account === null) return false
     if (account.takendown) return true
     const status = { active: false, status: 'takendown' }
-    this.#submitOwn(did, status, (seq) => ({
+    this.#outflow.tell(did, status, (seq) => ({
       ...account,
       takendown: true,
       inactiveSeq: account.inactiveSeq ?? seq,
@@ -193,8 +183,11 @@ export class Relay implements RelayView {
     const account = this.#accounts.get(did)
     if (account === null) return false
     if (!account.takendown) return true
-    const status = { active: account.active, ...(account.status === null ? {} : { status: account.status }) }
-    this.#submitOwn(did, status, (seq) => ({
+    const status = {
+      active: account.active,
+      ...(account.status === null ? {} : { status: account.status }),
+    }
+    this.#outflow.tell(did, status, (seq) => ({
       ...account,
       takendown: false,
       inactiveSeq: account.active ? null : (account.inactiveSeq ?? seq),
@@ -243,7 +236,7 @@ export class Relay implements RelayView {
     const deferred = this.#admission.deferred
     metrics.deferredEvents.set(deferred.events)
     metrics.deferredBytes.set(deferred.bytes)
-    metrics.sequencerQueue.set(this.#sequencer.queued)
+    metrics.sequencerQueue.set(this.#outflow.queued.events)
     const { active, inactive } = this.#accounts.counts()
     metrics.accounts.set(active, { state: 'active' })
     metrics.accounts.set(inactive, { state: 'inactive' })
@@ -267,7 +260,7 @@ export class Relay implements RelayView {
     this.#timer?.cancel()
     await this.#hosts.stop()
     await this.#admission.close()
-    await this.#sequencer.drain()
+    await this.#outflow.drain()
     await this.#retaining
     if (this.#failure === null) this.#saveProgress()
   }
@@ -284,7 +277,7 @@ export class Relay implements RelayView {
       recheckStatus: (arrival, did) => this.#recheckStatus(arrival, did),
       onPass: (arrival, did, { account, remarks }) => {
         for (const { reason } of remarks) metrics.eventsWarned.add(1, { reason })
-        this.#submit(arrival, did, account)
+        this.#outflow.pass(arrival, did, account)
       },
       onDrop: (arrival, reason, detail) => {
         this.#onDropped(arrival.link.hostname, reason, detail)
@@ -316,90 +309,14 @@ export class Relay implements RelayView {
     }
   }
 
-  #onDropped(host: string, reason: Parameters<HostLinkEvents['onDropped']>[0], detail: string): void {
+  #onDropped(
+    host: string,
+    reason: Parameters<HostLinkEvents['onDropped']>[0],
+    detail: string,
+  ): void {
     const { metrics, logger } = this.#options
     metrics.eventsDropped.add(1, { reason })
     logger.debug('event: dropped', { host, reason, detail })
-  }
-
-  #submit(arrival: Arrival, did: string, account: (seq: number) => AccountRow): void {
-    const { frame, link, hostEpoch, hostSeq, receivedAtMs } = arrival
-    const submission: Submission = {
-      kind: frame.type.slice(1) as EventKind,
-      did,
-      encode: (seq) => encodeWireFrame(frame, seq),
-      hostId: link.id,
-      hostEpoch,
-      hostSeq,
-      receivedAtMs,
-    }
-    this.#take(submission, account, arrival)
-  }
-
-  /** Queues an `#account` event of the relay itself. */
-  #submitOwn(
-    did: string,
-    status: { readonly active: boolean; readonly status?: string },
-    account: (seq: number) => AccountRow,
-  ): void {
-    const nowMs = this.#options.clock.nowMs()
-    const time = new Date(nowMs).toISOString()
-    const encode = (seq: number): Uint8Array =>
-      wrapFrame(encodeMessageFrame('#account', { seq, did, time, ...status }))
-    const origin = { hostId: 0, hostEpoch: 0, hostSeq: 0, receivedAtMs: nowMs }
-    this.#take({ kind: 'account', did, encode, ...origin }, account, null)
-  }
-
-  #take(
-    submission: Submission,
-    account: (seq: number) => AccountRow,
-    arrival: Arrival | null,
-  ): void {
-    const seq = this.#sequencer.submit(submission)
-    const row = account(seq)
-    this.#accounts.put(row)
-    this.#flights.set(seq, { row, arrival })
-  }
-
-  #onDurable(batch: readonly Sequenced[]): void {
-    const { store, log } = this.#options
-    const rows = new Map<string, AccountRow>()
-    let appliedSeq = 0
-    for (const { seq, did, kind } of batch) {
-      const flight = this.#flights.get(seq)
-      if (flight === undefined) continue
-      rows.set(did, flight.row)
-      appliedSeq = seq
-      if (flight.arrival !== null) flight.arrival.link.settle(flight.arrival)
-      if (kind === 'account') this.#applyVisibility(flight.row, log)
-    }
-    const hosts = this.#hosts.changedProgress()
-    store.apply({ accounts: rows.values(), hosts, appliedSeq })
-    this.#hosts.markSaved(hosts)
-    for (const { did } of batch) this.#accounts.release(did)
-  }
-
-  /** Keeps replay to what may be served (I11). */
-  #applyVisibility({ did, active, status, takendown, inactiveSeq }: AccountRow, log: EventLog): void {
-    if (active && !takendown) log.unhide(did)
-    else if (inactiveSeq !== null) {
-      const forGood = takendown || status === 'takendown' || status === 'deleted'
-      if (forGood) log.purge(did, inactiveSeq)
-      else log.hide(did, inactiveSeq)
-    }
-  }
-
-  #onPublished(batch: readonly Sequenced[], flushMs: number): void {
-    const { metrics, clock } = this.#options
-    const nowMs = clock.nowMs()
-    metrics.batchEvents.observe(batch.length)
-    metrics.logFlushSeconds.observe(flushMs / 1_000)
-    for (const { seq, kind, receivedAtMs } of batch) {
-      this.#flights.delete(seq)
-      metrics.eventsEmitted.add(1, { kind })
-      metrics.eventSeconds.observe(Math.max(0, nowMs - receivedAtMs) / 1_000)
-    }
-    this.#releaseIfDrained()
   }
 
   /**
@@ -408,18 +325,20 @@ export class Relay implements RelayView {
    */
   async #recheckStatus(arrival: Arrival, did: string): Promise<boolean> {
     const remote = await this.#statusChecks.ask(arrival.link.endpoint, did)
-    const account = this.#accounts.get(did)
-    if (remote === null || !remote.active || account === null) return account?.active === true
-    if (account.active || account.hostId !== arrival.link.id) return account.active
+    const known = this.#accounts.get(did)
+    if (known === null || known.active) return known !== null
+    if (remote?.active !== true) return false
+    // It may have moved: the DID document was held against this host before the question came up.
+    const account = { ...known, hostId: arrival.link.id }
     const status = { active: true, ...(remote.status === null ? {} : { status: remote.status }) }
-    this.#submitOwn(did, status, (seq) => withStatus(account, status, seq))
+    this.#outflow.tell(did, status, (seq) => withStatus(account, status, seq))
     return true
   }
 
   // ---- Bounds and upkeep
 
   get #backlogBytes(): number {
-    return this.#admission.deferred.bytes + this.#sequencer.queuedBytes
+    return this.#admission.deferred.bytes + this.#outflow.queued.bytes
   }
 
   #holdIfFull(): void {
@@ -439,7 +358,7 @@ export class Relay implements RelayView {
     this.#timer = this.#options.clock.after(TICK_MS, () => {
       if (this.#failure !== null || this.#stopping !== null) return
       try {
-        if (this.#sequencer.queued === 0) this.#saveProgress()
+        if (this.#outflow.queued.events === 0) this.#saveProgress()
         this.#releaseIfDrained()
         this.#retainIfDue()
       } catch (error) {

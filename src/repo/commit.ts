@@ -38,10 +38,17 @@ export function decodeCommit(block: Uint8Array): Result<Commit, CommitReason> {
   if (version !== 3) return fail('commit-version', `commit: version ${version}`)
   if (typeof did !== 'string') return malformed('did')
   if (typeof rev !== 'string' || !isTid(rev)) return malformed('rev')
-  if (!(data instanceof CidLinkWrapper) || data.bytes[1] !== CODEC_DAG_CBOR) return malformed('data')
+  if (!(data instanceof CidLinkWrapper) || data.bytes[1] !== CODEC_DAG_CBOR)
+    return malformed('data')
   if (prev !== null && !(prev instanceof CidLinkWrapper)) return malformed('prev')
   if (!(sig instanceof BytesWrapper)) return malformed('sig')
-  return ok({ did, rev, data: data.bytes, prev: prev === null ? null : prev.bytes, signature: sig.buf })
+  return ok({
+    did,
+    rev,
+    data: data.bytes,
+    prev: prev === null ? null : prev.bytes,
+    signature: sig.buf,
+  })
 }
 
 function malformed(field: string): Result<never, CommitReason> {

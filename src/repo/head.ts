@@ -21,7 +21,11 @@ export type HeadVerdict =
   | { readonly outcome: 'same' }
   | { readonly outcome: 'stale'; readonly reason: StaleReason; readonly detail: string }
   /** It is newer but does not continue the head: what lies between is unknown. */
-  | { readonly outcome: 'discontinuous'; readonly reason: DiscontinuousReason; readonly detail: string }
+  | {
+      readonly outcome: 'discontinuous'
+      readonly reason: DiscontinuousReason
+      readonly detail: string
+    }
 
 /**
  * Judges a `#commit` against the head. A first commit (`since` null) of a repository that is known is
@@ -48,7 +52,8 @@ export function commitAgainstHead(head: Head | null, verified: Verified): HeadVe
  */
 export function syncAgainstHead(head: Head | null, verified: Verified): HeadVerdict {
   if (head === null) return { outcome: 'continues' }
-  if (verified.rev === head.rev && cidEquals(verified.commit, head.commit)) return { outcome: 'same' }
+  if (verified.rev === head.rev && cidEquals(verified.commit, head.commit))
+    return { outcome: 'same' }
   return verified.rev <= head.rev ? stale(head, verified) : { outcome: 'continues' }
 }
 

@@ -12,6 +12,7 @@
  * 0 for the first. A key stands at the height that its hash demands: the number of leading zero bit
  * pairs of its SHA-256. (Repository specification, "MST structure".)
  */
+import { asciiText } from '../crypto/ascii.ts'
 import { sha256Latin1 } from '../crypto/sha256.ts'
 import { CID_BYTES, CODEC_DAG_CBOR, cidOf, isCidBytes } from '../data/cid.ts'
 import { MST_HEIGHT_MAX, MST_NODE_ENTRIES_MAX, PATH_BYTES_MAX } from '../lib/limits.ts'
@@ -171,7 +172,15 @@ export function decodeNode(bytes: Uint8Array, cid: Uint8Array, keyRule: KeyRule)
   reader.name(0x65)
   const count = reader.head(4)
   if (count > MST_NODE_ENTRIES_MAX) throw tooManyEntries()
-  const node: TreeNode = { height: -1, keys: [], values: [], subtrees: [null], cid, lower: null, upper: null }
+  const node: TreeNode = {
+    height: -1,
+    keys: [],
+    values: [],
+    subtrees: [null],
+    cid,
+    lower: null,
+    upper: null,
+  }
   let keyLength = 0
   for (let i = 0; i < count; i++) keyLength = readEntry(reader, bytes, node, keyLength, keyRule)
   reader.name(0x6c)
@@ -198,12 +207,15 @@ function readEntry(
   if (length > PATH_BYTES_MAX) throw new TreeError('mst-key-invalid', `key has ${length} bytes`)
   checkOrder(bytes, suffix.start, suffix.length, prefix, before, node.keys.length)
   for (let i = 0; i < suffix.length; i++) keyBytes[prefix + i] = bytes[suffix.start + i] as number
-  const key = String.fromCharCode.apply(null, keyBytes.subarray(0, length) as unknown as number[])
-  if (!keyRule(keyBytes, 0, length)) throw new TreeError('mst-key-invalid', `key ${JSON.stringify(key.slice(0, 80))}`)
+  const key = asciiText(keyBytes, 0, length)
+  if (!keyRule(keyBytes, 0, length)) {
+    throw new TreeError('mst-key-invalid', `key ${JSON.stringify(key.slice(0, 80))}`)
+  }
   const height = keyHeight(keyBytes.subarray(0, length))
   if (height > MST_HEIGHT_MAX) throw new TreeError('mst-too-large', `key of height ${height}`)
   if (node.keys.length === 0) node.height = height
-  else if (height !== node.height) throw new TreeError('mst-height', 'keys of one node differ in height')
+  else if (height !== node.height)
+    throw new TreeError('mst-height', 'keys of one node differ in height')
   reader.name(0x74)
   node.subtrees.push(reader.subtree())
   reader.name(0x76)

@@ -251,7 +251,12 @@ export class Tree {
    * Joins two subtrees of one height between which a key has gone. They are loaded only where both
    * are there: a proof holds no more than that.
    */
-  #join(leftParent: TreeNode, leftIndex: number, rightParent: TreeNode, rightIndex: number): Subtree {
+  #join(
+    leftParent: TreeNode,
+    leftIndex: number,
+    rightParent: TreeNode,
+    rightIndex: number,
+  ): Subtree {
     const leftSubtree = leftParent.subtrees[leftIndex]
     const rightSubtree = rightParent.subtrees[rightIndex]
     assert(leftSubtree !== undefined && rightSubtree !== undefined, 'no such subtree')

@@ -264,7 +264,8 @@ function checkRecord(
   }
   const block = blocks.get(cid)
   if (block === null) return refuse('op-record-missing', `(${cidToString(cid)}) is not in the CAR`)
-  if (block.length > RECORD_BYTES_MAX) return refuse('op-record-too-large', `has ${block.length} bytes`)
+  if (block.length > RECORD_BYTES_MAX)
+    return refuse('op-record-too-large', `has ${block.length} bytes`)
   const end = checkDrisl(block)
   if (end < 0) return refuse('op-record-malformed', `is not DRISL: ${drislFault(end)}`)
   if (end !== block.length) return refuse('op-record-malformed', 'has bytes after its end')

@@ -73,7 +73,11 @@ export async function startRelay(
   }
   logger.info('crypto: signature implementations', { ...verifier.backends })
 
-  const log = await lifecycle.open('log', () => openLog(options, dependencies), (part) => part.close())
+  const log = await lifecycle.open(
+    'log',
+    () => openLog(options, dependencies),
+    (part) => part.close(),
+  )
   const database = await lifecycle.open(
     'database',
     () => openDatabase(join(options.data, STATE_FILE)),
@@ -86,7 +90,12 @@ export async function startRelay(
   )
   const http = await lifecycle.open(
     'outbound HTTP',
-    () => createSafeFetch({ userAgent: PRODUCT, clock, allowPrivateNetwork: options.allowPrivateNetwork }),
+    () =>
+      createSafeFetch({
+        userAgent: PRODUCT,
+        clock,
+        allowPrivateNetwork: options.allowPrivateNetwork,
+      }),
     (part) => part.close(),
   )
   const relay = await lifecycle.open(
@@ -136,7 +145,7 @@ function openLog(options: RelayOptions, { clock, logger }: RelayDependencies): P
   return EventLog.open(options.data, {
     clock,
     retainMs: options.replayWindow,
-    ...(options.replayBytes === 0 ? {} : { retainBytes: options.replayBytes }),
+    retainBytes: options.replayBytes === 0 ? Number.MAX_SAFE_INTEGER : options.replayBytes,
     onPurgeError: (error) => logger.warn('log: a purge failed and will be tried again', { error }),
   })
 }

@@ -43,7 +43,11 @@ test('what a batch changed is there after reopening, all of it', async (t) => {
     createdAtMs: 1_000,
     requested: true,
   })
-  const rows = [account(1), account(2, { rev: null }), account(3, { active: false, status: 'deleted', inactiveSeq: 7 })]
+  const rows = [
+    account(1),
+    account(2, { rev: null }),
+    account(3, { active: false, status: 'deleted', inactiveSeq: 7 }),
+  ]
   store.apply({
     accounts: rows,
     hosts: [{ id: host.id, epoch: 2, cursor: 55, lastEventAtMs: 9 }],
@@ -56,26 +60,49 @@ test('what a batch changed is there after reopening, all of it', async (t) => {
   t.after(() => second.close())
   const again = new RelayStore(second.connection)
   assert.equal(again.appliedSeq(), 8)
-  const expectedHost = { ...host, epoch: 2, cursor: 55, lastEventAtMs: 9, attempt: 4, nextAttemptAtMs: 77 }
+  const expectedHost = {
+    ...host,
+    epoch: 2,
+    cursor: 55,
+    lastEventAtMs: 9,
+    attempt: 4,
+    nextAttemptAtMs: 77,
+  }
   assert.deepEqual(again.hosts(), [expectedHost])
   for (const row of rows) assert.deepEqual(again.account(row.did), row)
   assert.equal(again.account('did:plc:unknown'), null)
   assert.equal(again.lastAccountId(), 3)
   assert.deepEqual([...again.activeAccounts()], [[host.id, 2]])
   assert.deepEqual(again.accountCounts(), { active: 2, inactive: 1 })
-  assert.deepEqual(again.inactiveSince(7).map((row) => row.id), [3])
+  assert.deepEqual(
+    again.inactiveSince(7).map((row) => row.id),
+    [3],
+  )
   assert.deepEqual(again.inactiveSince(8), [])
-  assert.deepEqual(again.accountPage(0, 10).map((row) => row.id), [1, 3], 'only accounts with a head')
-  assert.deepEqual(again.accountPage(1, 10).map((row) => row.id), [3])
+  assert.deepEqual(
+    again.accountPage(0, 10).map((row) => row.id),
+    [1, 3],
+    'only accounts with a head',
+  )
+  assert.deepEqual(
+    again.accountPage(1, 10).map((row) => row.id),
+    [3],
+  )
   assert.equal(again.requestedHostsSince(999), 1)
   assert.equal(again.requestedHostsSince(1_000), 0)
 })
 
 test('a batch that fails half-way changes nothing', async (t) => {
-  const { connection, close } = await openDatabase(temporaryFile(t))
-  t.after(close)
+  const database = await openDatabase(temporaryFile(t))
+  t.after(() => database.close())
+  const { connection } = database
   const store = new RelayStore(connection)
-  store.addHost({ hostname: 'a.example', endpoint: 'https://a.example', createdAtMs: 0, requested: false })
+  store.addHost({
+    hostname: 'a.example',
+    endpoint: 'https://a.example',
+    createdAtMs: 0,
+    requested: false,
+  })
   const accounts = [account(1), account(2, { hostId: 99 })]
   assert.throws(() => store.apply({ accounts, hosts: [], appliedSeq: 3 }), /FOREIGN KEY/u)
   assert.equal(store.account(account(1).did), null)
@@ -83,8 +110,9 @@ test('a batch that fails half-way changes nothing', async (t) => {
 })
 
 test('identities keep their key, and rows without one', async (t) => {
-  const { connection, close } = await openDatabase(temporaryFile(t))
-  t.after(close)
+  const database = await openDatabase(temporaryFile(t))
+  t.after(() => database.close())
+  const { connection } = database
   const rows = new IdentityRows(connection)
   const row = {
     did: 'did:plc:a',
@@ -103,9 +131,9 @@ test('identities keep their key, and rows without one', async (t) => {
 
 test('a newer or foreign file is refused with a reason', async (t) => {
   const file = temporaryFile(t)
-  const { connection, close } = await openDatabase(file)
-  connection.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
-  close()
+  const database = await openDatabase(file)
+  database.connection.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
+  database.close()
   await assert.rejects(openDatabase(file), (error: unknown) => {
     return error instanceof SkeinError && error.code === 'STORE_TOO_NEW'
   })
