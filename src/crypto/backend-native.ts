@@ -5,8 +5,7 @@
  */
 import { createRequire } from 'node:module'
 
-import { LRUCache } from 'lru-cache'
-
+import { createEntryCache } from '../lib/entry-cache.ts'
 import { SkeinError } from '../lib/errors.ts'
 import type { BackendLoader, SignatureBackend } from './backend.ts'
 import { CACHED_KEYS_MAX } from './key-cache.ts'
@@ -45,7 +44,7 @@ export function nativeK256Signer():
 
 function createBackend(bindings: Bindings): SignatureBackend {
   // Uncompressing a point takes a square root: a tenth of a whole verification.
-  const points = new LRUCache<PublicKey, Uint8Array>({ max: CACHED_KEYS_MAX })
+  const points = createEntryCache<PublicKey, Uint8Array>(CACHED_KEYS_MAX)
   return {
     name: nativeK256.name,
     curve: 'k256',

@@ -1,10 +1,9 @@
 /** Both curves by node:crypto, that is OpenSSL. Builds on BoringSSL have no secp256k1. */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 
-import { LRUCache } from 'lru-cache'
-
 import { must } from '../lib/assert.ts'
 import { concatBytes, fromHex } from '../lib/bytes.ts'
+import { createEntryCache } from '../lib/entry-cache.ts'
 import type { BackendLoader, SignatureBackend } from './backend.ts'
 import type { Curve } from './curve.ts'
 import { CACHED_KEYS_MAX } from './key-cache.ts'
@@ -34,7 +33,7 @@ function loaderOf(curve: Curve): BackendLoader {
 }
 
 function createBackend(curve: Curve, name: string): SignatureBackend {
-  const keys = new LRUCache<PublicKey, VerifyKey>({ max: CACHED_KEYS_MAX })
+  const keys = createEntryCache<PublicKey, VerifyKey>(CACHED_KEYS_MAX)
   return {
     name,
     curve,

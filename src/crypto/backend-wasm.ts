@@ -1,6 +1,6 @@
 /** secp256k1 by libsecp256k1 compiled to WebAssembly (`tiny-secp256k1`): every platform Node has. */
-import { LRUCache } from 'lru-cache'
 
+import { createEntryCache } from '../lib/entry-cache.ts'
 import type { BackendLoader, SignatureBackend } from './backend.ts'
 import { CACHED_KEYS_MAX } from './key-cache.ts'
 import type { PublicKey } from './public-key.ts'
@@ -11,7 +11,7 @@ export const wasmK256: BackendLoader = {
   curve: 'k256',
   async load(): Promise<SignatureBackend> {
     const library = await import('tiny-secp256k1')
-    const points = new LRUCache<PublicKey, Uint8Array>({ max: CACHED_KEYS_MAX })
+    const points = createEntryCache<PublicKey, Uint8Array>(CACHED_KEYS_MAX)
     return {
       name: wasmK256.name,
       curve: 'k256',

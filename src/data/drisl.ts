@@ -146,9 +146,9 @@ export function checkDrisl(bytes: Uint8Array, start = 0): number {
     if (major < 0) return major
     const argument = headArgument
     if (major === MAJOR_ARRAY || major === MAJOR_MAP) {
+      if (depth === DRISL_DEPTH_MAX) return TOO_DEEP
       pos = headEnd
       if (argument > 0) {
-        if (depth === DRISL_DEPTH_MAX) return TOO_DEEP
         // Every item takes a byte or more, so that a length bomb ends here and not in the loop.
         if (argument > bytes.length - pos) return TRUNCATED
         remaining[depth] = argument
@@ -314,7 +314,7 @@ function pushBytes(out: number[], bytes: Uint8Array): void {
  * and plain objects (own enumerable keys; entries that are `undefined` are left out).
  *
  * @throws SkeinError ENCODE_UNSUPPORTED on anything else: floats, unsafe integers, lone surrogates,
- *   values nested deeper than DRISL_DEPTH_MAX.
+ *   CIDs of another kind, values nested deeper than DRISL_DEPTH_MAX.
  */
 export function encodeDrisl(value: unknown): Uint8Array {
   const out: number[] = []
@@ -346,6 +346,8 @@ function encodeText(out: number[], value: string): void {
 
 function encodeObject(out: number[], value: object, depth: number): void {
   if (value instanceof CidLinkWrapper) {
+    const isCid = value.bytes.length === CID_BYTES && isCidBytes(value.bytes, 0)
+    if (!isCid) throw unsupported('CID of another kind')
     out.push(0xd8, 42, 0x58, CID_BYTES + 1, 0)
     pushBytes(out, value.bytes)
   } else if (value instanceof Uint8Array || value instanceof BytesWrapper) {

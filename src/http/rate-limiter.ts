@@ -1,8 +1,7 @@
 /** A token bucket for each address, for a bounded number of addresses. */
 
-import { LRUCache } from 'lru-cache'
-
 import type { Clock } from '../lib/clock.ts'
+import { createEntryCache } from '../lib/entry-cache.ts'
 import { LIMITED_ADDRESSES_MAX } from './http-limits.ts'
 
 export interface RateLimit {
@@ -30,7 +29,7 @@ interface Bucket {
 export class RateLimiter {
   readonly limit: RateLimit
   readonly #clock: Clock
-  readonly #buckets = new LRUCache<string, Bucket>({ max: LIMITED_ADDRESSES_MAX })
+  readonly #buckets = createEntryCache<string, Bucket>(LIMITED_ADDRESSES_MAX)
 
   constructor(limit: RateLimit, clock: Clock) {
     this.limit = limit

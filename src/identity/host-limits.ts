@@ -3,8 +3,8 @@
  * requests; these bounds keep us from being turned against a third party.
  */
 
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
+import { createEntryCache } from '../lib/entry-cache.ts'
 
 /** A rate with a burst. Tokens are fractions of requests; none is stored beyond the burst. */
 export class TokenBucket {
@@ -74,7 +74,7 @@ const BUSY_RETRY_MS = 1_000
 /** Counts requests by host. Never waits: who is not admitted is told to come again. */
 export class HostLimits {
   readonly #options: HostLimitsOptions
-  readonly #buckets = new LRUCache<string, TokenBucket>({ max: HOSTS_TRACKED_MAX })
+  readonly #buckets = createEntryCache<string, TokenBucket>(HOSTS_TRACKED_MAX)
   readonly #inFlight = new Map<string, number>()
   #total = 0
 

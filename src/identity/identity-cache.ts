@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import { publicKeyFromPoint, publicKeysEqual } from '../crypto/public-key.ts'
 import type { Clock } from '../lib/clock.ts'
+import { createEntryCache } from '../lib/entry-cache.ts'
 import { parseHostname } from './hostname.ts'
 import type { Identity, IdentityStore, StoredIdentity } from './identity.ts'
 
@@ -73,7 +74,7 @@ export class IdentityCache {
   readonly #limits: IdentityCacheLimits
   readonly #memory: LRUCache<string, Entry>
   readonly #refusals: LRUCache<string, Refusal>
-  readonly #hosts = new LRUCache<string, HostTexts>({ max: SHARED_HOSTS_MAX })
+  readonly #hosts = createEntryCache<string, HostTexts>(SHARED_HOSTS_MAX)
 
   constructor(options: IdentityCacheOptions) {
     this.#clock = options.clock
@@ -84,7 +85,7 @@ export class IdentityCache {
       sizeCalculation: ({ identity }, did) =>
         ENTRY_BYTES + 2 * did.length + (identity.handle?.length ?? 0),
     })
-    this.#refusals = new LRUCache({ max: this.#limits.refusalsMax })
+    this.#refusals = createEntryCache(this.#limits.refusalsMax)
   }
 
   /** The identity if it is in memory and current. */

@@ -4,9 +4,9 @@
  * grows with what strangers send.
  */
 
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
+import { createEntryCache } from '../lib/entry-cache.ts'
 import { isAtprotoDid } from '../syntax/did.ts'
 import { IdentityCache } from './identity-cache.ts'
 import type { CachedIdentity, IdentityCacheLimits } from './identity-cache.ts'
@@ -86,7 +86,7 @@ export class IdentityResolver {
   readonly #plcQueue: LookupQueue
   readonly #webQueue: LookupQueue
   readonly #lookups = new Map<string, Lookup>()
-  readonly #refreshedAtMs = new LRUCache<string, number>({ max: REFRESHES_TRACKED_MAX })
+  readonly #refreshedAtMs = createEntryCache<string, number>(REFRESHES_TRACKED_MAX)
   readonly #stop = new AbortController()
 
   constructor(options: IdentityResolverOptions) {

@@ -2,7 +2,7 @@
  * The accounts as the newest verified event leaves them. Rows that the log does not hold durably yet
  * are pinned here; the rest is a cache over the store.
  */
-import { LRUCache } from 'lru-cache'
+import { createEntryCache } from '../lib/entry-cache.ts'
 import type { AccountRow, RelayStore } from '../store/relay-store.ts'
 
 /** Accounts kept in memory: about 100 MiB. */
@@ -11,7 +11,7 @@ const ACCOUNTS_CACHED_MAX = 200_000
 /** Reads and replaces account rows. Not aware of events: who calls decides what a row says. */
 export class Accounts {
   readonly #store: RelayStore
-  readonly #cache = new LRUCache<string, AccountRow>({ max: ACCOUNTS_CACHED_MAX })
+  readonly #cache = createEntryCache<string, AccountRow>(ACCOUNTS_CACHED_MAX)
   /** Rows ahead of the store, each with how many batches still carry it. */
   readonly #pinned = new Map<string, { row: AccountRow; batches: number }>()
   readonly #activeByHost: Map<number, number>

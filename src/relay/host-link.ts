@@ -41,6 +41,8 @@ export interface HostLinkEvents {
   onDropped(reason: Reason, detail: string): void
   onConnection(outcome: 'opened' | 'failed' | 'closed', detail: string): void
   onBackoff(backoff: BackoffState): void
+  /** Cursor or epoch may have moved: they are to be saved with the next batch. */
+  onMoved(): void
   /** The host said something about its stream that an operator may want to know. */
   onNotice(notice: string, detail: string): void
 }
@@ -177,6 +179,7 @@ export class HostLink {
   settle(arrival: Arrival): void {
     if (arrival.hostEpoch !== this.#epoch) return
     this.#tracker.done(arrival.hostSeq)
+    this.#options.events.onMoved()
     if (this.#heldByPending && this.#tracker.pending <= PENDING_EVENTS_RESUME) {
       this.#heldByPending = false
       this.#applyHold()
@@ -226,7 +229,10 @@ export class HostLink {
     const eventMs = Date.parse(frame.body.time)
     this.#lagMs = Number.isNaN(eventMs) ? null : Math.max(0, nowMs - eventMs)
     // Known: it was decided before the connection or the process broke off.
-    if (this.#tracker.begin(frame.seq) === 'known') return
+    if (this.#tracker.begin(frame.seq) === 'known') {
+      this.#options.events.onMoved()
+      return
+    }
     if (this.#tracker.pending >= PENDING_EVENTS_MAX) {
       this.#heldByPending = true
       this.#applyHold()
@@ -242,6 +248,7 @@ export class HostLink {
 
   #skip(seq: number): void {
     if (this.#tracker.begin(seq) === 'new') this.#tracker.done(seq)
+    this.#options.events.onMoved()
   }
 
   /** Checks that seqs rise on this connection; finds out when the host's sequence has restarted. */
@@ -278,6 +285,7 @@ export class HostLink {
     this.#lastSeq = null
     this.#heldByPending = false
     this.#applyHold()
+    this.#options.events.onMoved()
     this.#options.events.onNotice('sequence restarted', why)
     return true
   }

@@ -20,8 +20,8 @@ export interface HostsOptions {
   /** Where a host without a cursor is joined. */
   readonly newHostsFrom: 'oldest' | 'live'
   readonly activeAccounts: (hostId: number) => number
-  /** What a link's events lead to; the backoff is saved here. */
-  readonly events: (hostname: string) => Omit<HostLinkEvents, 'onBackoff'>
+  /** What a link's events lead to, but for what is saved here. */
+  readonly events: (hostname: string) => Omit<HostLinkEvents, 'onBackoff' | 'onMoved'>
 }
 
 interface Host {
@@ -44,7 +44,8 @@ export class Hosts {
   readonly #options: HostsOptions
   readonly #byId = new Map<number, Host>()
   readonly #byName = new Map<string, Host>()
-  readonly #saved = new Map<number, HostProgress>()
+  /** Hosts whose place may differ from what the store holds. */
+  readonly #moved = new Set<number>()
 
   constructor(options: HostsOptions) {
     this.#options = options
@@ -112,20 +113,19 @@ export class Hosts {
     await Promise.all([...this.#byId.values()].map(({ link }) => link.stop()))
   }
 
-  /** Where each host stands, for those where that has changed since `markSaved`. */
+  /** Where the hosts stand that have moved since `markSaved`. */
   changedProgress(): HostProgress[] {
     const changed: HostProgress[] = []
-    for (const { link } of this.#byId.values()) {
-      const { id, epoch, cursor, lastEventAtMs } = link
-      const saved = this.#saved.get(id)
-      if (saved?.epoch === epoch && saved.cursor === cursor) continue
+    for (const id of this.#moved) {
+      const { epoch, cursor, lastEventAtMs } = must(this.link(id), 'host that moved')
       changed.push({ id, epoch, cursor, lastEventAtMs })
     }
     return changed
   }
 
-  markSaved(progress: readonly HostProgress[]): void {
-    for (const host of progress) this.#saved.set(host.id, host)
+  /** Everything that `changedProgress` gave has been stored; nothing may have moved in between. */
+  markSaved(): void {
+    this.#moved.clear()
   }
 
   /** Every host with an id over `after`, by id. */
@@ -170,12 +170,12 @@ export class Hosts {
         ...events(row.hostname),
         onBackoff: ({ attempt, nextAttemptAtMs }) =>
           store.setBackoff(row.id, attempt, nextAttemptAtMs),
+        onMoved: () => this.#moved.add(row.id),
       },
     })
     const host: Host = { link, banned: row.banned }
     this.#byId.set(row.id, host)
     this.#byName.set(row.hostname, host)
-    this.#saved.set(row.id, row)
     return host
   }
 }

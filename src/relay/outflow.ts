@@ -121,9 +121,8 @@ export class Outflow {
       if (flight.arrival !== null) flight.arrival.link.settle(flight.arrival)
       if (kind === 'account') applyVisibility(log, flight.row)
     }
-    const progress = hosts.changedProgress()
-    store.apply({ accounts: rows.values(), hosts: progress, appliedSeq })
-    hosts.markSaved(progress)
+    store.apply({ accounts: rows.values(), hosts: hosts.changedProgress(), appliedSeq })
+    hosts.markSaved()
     for (const { did } of batch) accounts.release(did)
   }
 

@@ -289,7 +289,7 @@ export class Relay implements RelayView {
     })
   }
 
-  #linkEvents(hostname: string): Omit<HostLinkEvents, 'onBackoff'> {
+  #linkEvents(hostname: string): Omit<HostLinkEvents, 'onBackoff' | 'onMoved'> {
     const { metrics, logger } = this.#options
     return {
       onArrival: (arrival) => {
@@ -374,7 +374,7 @@ export class Relay implements RelayView {
     const hosts = this.#hosts.changedProgress()
     if (hosts.length === 0) return
     store.apply({ accounts: [], hosts, appliedSeq: store.appliedSeq() })
-    this.#hosts.markSaved(hosts)
+    this.#hosts.markSaved()
   }
 
   #retainIfDue(): void {

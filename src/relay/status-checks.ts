@@ -1,7 +1,7 @@
 /** Asking hosts again about accounts that they called inactive and still send events for. */
-import { LRUCache } from 'lru-cache'
 import type { HttpClient } from '../identity/http-client.ts'
 import type { Clock } from '../lib/clock.ts'
+import { createEntryCache } from '../lib/entry-cache.ts'
 import { askRepoStatus, type RemoteStatus } from './host-queries.ts'
 
 /** An account is asked about once in this time, ms, however many events contradict its status. */
@@ -13,7 +13,7 @@ const ASKED_MAX = 100_000
 export class StatusChecks {
   readonly #http: HttpClient
   readonly #clock: Clock
-  readonly #askedAtMs = new LRUCache<string, number>({ max: ASKED_MAX })
+  readonly #askedAtMs = createEntryCache<string, number>(ASKED_MAX)
 
   constructor(http: HttpClient, clock: Clock) {
     this.#http = http

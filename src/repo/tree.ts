@@ -68,7 +68,8 @@ export class Tree {
   /** A tree without records. */
   static empty(options: TreeOptions = {}): Tree {
     const tree = new Tree({ block: () => null }, EMPTY_TREE_CID, options)
-    tree.#root = { ...bareNode(0, null), cid: EMPTY_TREE_CID }
+    // Not encoded yet: its one node is written like any other.
+    tree.#root = bareNode(0, null)
     return tree
   }
 

@@ -9,7 +9,7 @@
  * ```
  */
 import { assert } from '../lib/assert.ts'
-import { utf8 } from '../lib/bytes.ts'
+import { plainBytes, utf8 } from '../lib/bytes.ts'
 import { FRAME_BYTES_MAX, SEQ_MAX } from '../lib/limits.ts'
 import type { InvalidReason } from '../lib/reasons.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -48,14 +48,15 @@ const KNOWN_HEADERS: readonly { readonly bytes: Uint8Array; readonly header: Hea
  * Parses one event-stream frame (the payload of one WebSocket message). Never throws.
  *
  * Unknown fields are allowed everywhere and stay in `bytes`. A message of an unknown type is a
- * success of kind `unknown`; an unknown `op` is a failure. The result holds views into `bytes`,
+ * success of kind `unknown`; an unknown `op` is a failure. The result holds views into `received`,
  * which must not change while it is in use. Not checked: whether seq rises, and everything inside
  * `blocks`.
  *
  * A frame so close to FRAME_BYTES_MAX that a longer seq would push it over is refused as too large,
  * so that every accepted frame can be sent on.
  */
-export function parseFrame(bytes: Uint8Array): FrameResult {
+export function parseFrame(received: Uint8Array): FrameResult {
+  const bytes = plainBytes(received)
   if (bytes.length > FRAME_BYTES_MAX) return fail('frame-too-large', `${bytes.length} bytes`)
   const parsedHeader = parseHeader(bytes)
   if (!parsedHeader.ok) return parsedHeader

@@ -1,0 +1,41 @@
+/**
+ * What every other folder stands on. Nothing here knows the AT Protocol but for its limits and the
+ * reasons to refuse what breaks them.
+ *
+ * - `assert.ts`, `errors.ts`, `result.ts`: the three lanes: our mistake, the caller's or the
+ *   environment's, and input
+ * - `reasons.ts`, `limits.ts`: why input is refused, and what bounds it
+ * - `bytes.ts`: byte strings
+ * - `clock.ts`, `random.ts`: time and chance as arguments
+ * - `entry-cache.ts`: a cache of bounded size that grows as it fills
+ *
+ * Owns nothing. It does no I/O, reads no environment and imports nothing from `node:`.
+ *
+ * @module
+ */
+export { assert, AssertionError, must, unreachable } from './assert.ts'
+export { bytesEqual, compareBytes, concatBytes, fromHex, fromUtf8, toHex, utf8 } from './bytes.ts'
+export { type Clock, sleep, systemClock, type Timer } from './clock.ts'
+export { createEntryCache } from './entry-cache.ts'
+export {
+  codeOf,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorFields,
+  messageOf,
+  SkeinError,
+} from './errors.ts'
+export * from './limits.ts'
+export { type Random, seededRandom, systemRandom } from './random.ts'
+export {
+  type DiscontinuousReason,
+  type InvalidReason,
+  type PolicyReason,
+  type Reason,
+  type ReasonEntry,
+  type ReasonKind,
+  REASONS,
+  type StaleReason,
+  type UnverifiableReason,
+} from './reasons.ts'
+export { type Failure, fail, ok, type Result } from './result.ts'
