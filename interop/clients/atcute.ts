@@ -1,6 +1,6 @@
 /**
- * @atcute/firehose: `FirehoseSubscription` as an async iterable. It checks every message against the
- * lexicon and reconnects by itself.
+ * @atcute/firehose: `FirehoseSubscription` as an async iterable. It checks every message against
+ * the lexicon and reconnects by itself.
  */
 
 import { ComAtprotoSyncSubscribeRepos } from '@atcute/atproto'

@@ -1,6 +1,6 @@
 /**
- * @atproto/sync: `Firehose` with a `MemoryRunner`. It verifies the signature of every commit and the
- * proof of every operation, and hands over one event per operation, so none for an empty commit.
+ * @atproto/sync: `Firehose` with a `MemoryRunner`. It verifies the signature of every commit and
+ * the proof of every operation, and hands over one event per operation: none for an empty commit.
  */
 
 import { IdResolver } from '@atproto/identity'

@@ -14,7 +14,7 @@ export type ObserverName = 'raw' | ClientName
 export const OBSERVER_NAMES: readonly ObserverName[] = ['raw', ...CLIENT_NAMES]
 
 /**
- * - `same`: as from the PDS, once, in order; for a client also: nothing, where the PDS gives nothing
+ * - `same`: as from the PDS, once, in order; for a client also nothing, where the PDS gives nothing
  * - `refused`: not delivered, as it has to be
  * - `apart`: not compared, because the client may not yet have been connected
  * - all others are failures; the detail says what was found

@@ -39,10 +39,14 @@ export async function catchUpState(
 ): Promise<number> {
   const applied = store.appliedSeq()
   if (applied > log.durableSeq) {
-    throw new SkeinError('LOG_DAMAGED', 'recover state: the log ends before what state has seen', {
-      logSeq: log.durableSeq,
-      stateSeq: applied,
-    })
+    throw new SkeinError(
+      'LOG_DAMAGED',
+      'recover state: the log ends before what state has seen; restore the log',
+      {
+        logSeq: log.durableSeq,
+        stateSeq: applied,
+      },
+    )
   }
   let count = 0
   let last = applied

@@ -125,11 +125,12 @@ export class Relay implements RelayView {
   /** Brings state up to the log, and connects to every known host. */
   static async start(options: RelayOptions): Promise<Relay> {
     const { log, store, logger } = options
+    const rows = store.hosts()
+    checkBelonging(log, rows.length)
     const appliedSeq = store.appliedSeq()
     const accounts = new Accounts(store)
     const recovered = await catchUpState(log, store, accounts)
     if (recovered > 0) logger.info('relay: caught up from the log', { events: recovered })
-    const rows = store.hosts()
     const positions = await hostPositions(log, rows, appliedSeq)
     for (const row of store.inactiveSince(log.firstSeq)) applyVisibility(log, row)
     const relay = new Relay(options, accounts)
@@ -392,4 +393,18 @@ export class Relay implements RelayView {
     this.#failure = failure
     this.#options.onFailed(failure)
   }
+}
+
+/**
+ * A log names hosts by the numbers that the state database gave them. With another database they would
+ * come to mean other hosts, and events of those would be taken for known.
+ */
+function checkBelonging(log: EventLog, knownHosts: number): void {
+  if (knownHosts > 0 || log.durableSeq < log.firstSeq) return
+  const fields = { logSeq: log.durableSeq }
+  throw new SkeinError(
+    'STORE_FAILED',
+    'start relay: the log holds events but the state database is empty; restore state.sqlite',
+    fields,
+  )
 }
