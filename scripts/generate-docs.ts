@@ -1,6 +1,6 @@
 /**
- * Writes docs/generated/*.md from the lists in the source. With `--check` it writes nothing and exits
- * with 1 when a page is not what the source says.
+ * Writes docs/generated/*.md from the lists in the source. With `--check` it writes nothing and
+ * exits with 1 when a page is not what the source says.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
