@@ -28,8 +28,8 @@ export const nativeK256: BackendLoader = {
 }
 
 /**
- * Deterministic low-S signing (RFC 6979) of a 32-byte digest by the addon, or null where it does not
- * load. The secret is used, not kept.
+ * Deterministic low-S signing (RFC 6979) of a 32-byte digest by the addon, or null where it does
+ * not load. The secret is used, not kept.
  */
 export function nativeK256Signer():
   | ((digest: Uint8Array, secret: Uint8Array) => Uint8Array)

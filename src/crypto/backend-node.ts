@@ -11,7 +11,8 @@ import type { PublicKey } from './public-key.ts'
 
 /**
  * What precedes a compressed point in a SubjectPublicKeyInfo (RFC 5480), in DER:
- * SEQUENCE { SEQUENCE { OID ecPublicKey, OID of the curve }, BIT STRING (0 unused bits, the point) }
+ * SEQUENCE { SEQUENCE { OID ecPublicKey, OID of the curve }, BIT STRING (0 unused bits, the point)
+ * }
  */
 const SPKI_PREFIX: Readonly<Record<Curve, Uint8Array>> = {
   k256: must(fromHex('3036301006072a8648ce3d020106052b8104000a032200'), 'prefix'),

@@ -1,4 +1,6 @@
-/** secp256k1 by libsecp256k1 compiled to WebAssembly (`tiny-secp256k1`): every platform Node has. */
+/**
+ * secp256k1 by libsecp256k1 compiled to WebAssembly (`tiny-secp256k1`): every platform Node has.
+ */
 
 import { createEntryCache } from '../lib/entry-cache.ts'
 import type { BackendLoader, SignatureBackend } from './backend.ts'

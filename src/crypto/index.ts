@@ -19,7 +19,8 @@
  *
  * It refuses to fall back in silence (the names in use and those skipped are reported), to take a
  * high S or DER, to read keys that are not on their curve, and to print secrets. It does no I/O, no
- * key storage, no other algorithms, and promises no constant time where the implementation gives none.
+ * key storage, no other algorithms, and promises no constant time where the implementation gives
+ * none.
  *
  * @module
  */

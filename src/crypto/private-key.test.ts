@@ -26,8 +26,8 @@ interface KnownSignature {
 }
 
 /**
- * p256: RFC 6979, A.2.5, SHA-256; "sample" has a high S there, so n - S stands here. k256: test cases
- * that Bitcoin libraries share.
+ * p256: RFC 6979, A.2.5, SHA-256; "sample" has a high S there, so n - S stands here. k256: test
+ * cases that Bitcoin libraries share.
  */
 const KNOWN_SIGNATURES: readonly KnownSignature[] = [
   {

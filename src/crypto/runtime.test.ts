@@ -22,7 +22,9 @@ test('#runtime is runtime.node.ts here, and runtime.web.ts by default', async ()
   })
 })
 
-/** The modules that `entry` reaches when `#runtime` is the default one: ours, and bare specifiers. */
+/**
+ * The modules that `entry` reaches when `#runtime` is the default one: ours, and bare specifiers.
+ */
 async function reach(entry: URL): Promise<{ files: Set<string>; packages: Set<string> }> {
   const files = new Set<string>()
   const packages = new Set<string>()

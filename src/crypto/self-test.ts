@@ -12,8 +12,9 @@ interface KnownSignature {
 }
 
 /**
- * k256: private key 1, so the point is the generator (SEC 2, 2.4.1), with the deterministic signature
- * that Bitcoin libraries share as a test case. p256: RFC 6979, A.2.5, SHA-256, message "test".
+ * k256: private key 1, so the point is the generator (SEC 2, 2.4.1), with the deterministic
+ * signature that Bitcoin libraries share as a test case. p256: RFC 6979, A.2.5, SHA-256, message
+ * "test".
  */
 const KNOWN_SIGNATURES: Readonly<Record<Curve, KnownSignature>> = {
   k256: {

@@ -12,8 +12,8 @@ export type SignatureVerdict =
   | Extract<InvalidReason, 'signature-malformed' | 'signature-high-s' | 'signature-invalid'>
 
 /**
- * Checks the 64 bytes R || S of the cryptography specification: both halves in 1..n-1, and S at most
- * n/2 on either curve. `ok` says nothing about whether the signature is anybody's.
+ * Checks the 64 bytes R || S of the cryptography specification: both halves in 1..n-1, and S at
+ * most n/2 on either curve. `ok` says nothing about whether the signature is anybody's.
  */
 export function checkSignatureForm(
   curve: Curve,
@@ -33,7 +33,10 @@ function isZero(bytes: Uint8Array, offset: number): boolean {
   return true
 }
 
-/** Orders the big-endian scalar at `offset` against `bound`. Signatures are public: not constant-time. */
+/**
+ * Orders the big-endian scalar at `offset` against `bound`. Signatures are public: not
+ * constant-time.
+ */
 function compareScalar(bytes: Uint8Array, offset: number, bound: Uint8Array): number {
   for (let i = 0; i < SCALAR_BYTES; i++) {
     const difference = (bytes[offset + i] ?? 0) - (bound[i] ?? 0)

@@ -1,4 +1,6 @@
-/** Verification of signatures: the form first, then whichever implementation was chosen at start. */
+/**
+ * Verification of signatures: the form first, then whichever implementation was chosen at start.
+ */
 import { runtime as defaultRuntime } from '#runtime'
 
 import { messageOf, SkeinError } from '../lib/errors.ts'
@@ -22,8 +24,8 @@ export interface SignatureVerifier {
   readonly backends: Readonly<Record<Curve, string>>
   readonly skipped: readonly SkippedBackend[]
   /**
-   * The verdict on `signature` over SHA-256(`message`). Never throws on any bytes. High S is refused
-   * on both curves (cryptography specification). Keeps neither message nor signature.
+   * The verdict on `signature` over SHA-256(`message`). Never throws on any bytes. High S is
+   * refused on both curves (cryptography specification). Keeps neither message nor signature.
    */
   verify(key: PublicKey, message: Uint8Array, signature: Uint8Array): SignatureVerdict
   /**

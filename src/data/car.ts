@@ -6,8 +6,8 @@
  * header = DRISL map { roots: [CID, ...], version: 1 }
  * ```
  *
- * Order, duplicates and blocks that nobody needs are tolerated, as the repository specification asks
- * of parsers; a wrong hash or another kind of CID anywhere is not.
+ * Order, duplicates and blocks that nobody needs are tolerated, as the repository specification
+ * asks of parsers; a wrong hash or another kind of CID anywhere is not.
  */
 import { CidLinkWrapper } from '@atcute/cid'
 import { plainBytes } from '../lib/bytes.ts'

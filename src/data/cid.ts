@@ -19,7 +19,9 @@ export const CODEC_RAW = 0x55
 
 const DIGEST_OFFSET = 4
 
-/** True when 36 bytes at `offset` are a CID of the only kind allowed. Does not look past `bytes`. */
+/**
+ * True when 36 bytes at `offset` are a CID of the only kind allowed. Does not look past `bytes`.
+ */
 export function isCidBytes(bytes: Uint8Array, offset: number): boolean {
   return (
     bytes.length - offset >= CID_BYTES &&

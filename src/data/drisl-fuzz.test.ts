@@ -52,7 +52,9 @@ test('values are written as @atcute/cbor writes them, and read back', () => {
   )
 })
 
-/** What is accepted must be what @atcute/cbor reads, and writes the same. Returns whether it was. */
+/**
+ * What is accepted must be what @atcute/cbor reads, and writes the same. Returns whether it was.
+ */
 function agrees(bytes: Uint8Array): boolean {
   const decoded = decodeDrisl(bytes)
   if (!decoded.ok) return false

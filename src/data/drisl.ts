@@ -13,7 +13,7 @@ import { BytesWrapper, decode } from '@atcute/cbor'
 import { CidLinkWrapper } from '@atcute/cid'
 import { utf8 } from '../lib/bytes.ts'
 import { SkeinError } from '../lib/errors.ts'
-import { DRISL_DEPTH_MAX } from '../lib/limits.ts'
+import { DRISL_DEPTH_MAX, DRISL_ITEMS_MAX } from '../lib/limits.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { CID_BYTES, isCidBytes } from './cid.ts'
 import { utf8End } from './utf8.ts'
@@ -33,6 +33,7 @@ export type DrislFault =
   | 'map-key'
   | 'map-key-order'
   | 'too-deep'
+  | 'too-many-items'
   | 'trailing-bytes'
 
 const FAULTS: readonly DrislFault[] = [
@@ -49,6 +50,7 @@ const FAULTS: readonly DrislFault[] = [
   'map-key',
   'map-key-order',
   'too-deep',
+  'too-many-items',
   'trailing-bytes',
 ]
 
@@ -67,6 +69,7 @@ const SIMPLE = outcomeOf('simple-value')
 const MAP_KEY = outcomeOf('map-key')
 const MAP_KEY_ORDER = outcomeOf('map-key-order')
 const TOO_DEEP = outcomeOf('too-deep')
+const TOO_MANY = outcomeOf('too-many-items')
 
 /** The fault that a negative outcome of {@link checkDrisl} stands for. */
 export function drislFault(outcome: number): DrislFault {
@@ -110,7 +113,9 @@ function readHead(bytes: Uint8Array, pos: number): number {
   return major
 }
 
-/** Compares a map key with the one before it: positive when it sorts after, by length then bytes. */
+/**
+ * Compares a map key with the one before it: positive when it sorts after, by length then bytes.
+ */
 function keyOrder(bytes: Uint8Array, before: number, beforeEnd: number, at: number, end: number) {
   const lengths = end - at - (beforeEnd - before)
   if (lengths !== 0) return lengths
@@ -131,13 +136,15 @@ const FIRST_KEY = -1
 /**
  * Checks one DRISL value at `start` without building it.
  *
+ * @param itemsMax Most items, entries of maps counted once.
  * @returns The offset after the value, or a negative number that {@link drislFault} names. Does not
  *   care about what follows the value.
  */
-export function checkDrisl(bytes: Uint8Array, start = 0): number {
+export function checkDrisl(bytes: Uint8Array, start = 0, itemsMax: number = Infinity): number {
   let pos = start
   let depth = 0
-  for (;;) {
+  for (let items = 0; ; items++) {
+    if (items === itemsMax) return TOO_MANY
     if (depth > 0 && (lastKeyStart[depth - 1] as number) !== ARRAY_LEVEL) {
       pos = checkKey(bytes, pos, depth - 1)
       if (pos < 0) return pos
@@ -189,7 +196,9 @@ function checkKey(bytes: Uint8Array, pos: number, level: number): number {
   return keyEnd
 }
 
-/** Checks what is neither array nor map, after its head. Returns the offset after it, or a fault. */
+/**
+ * Checks what is neither array nor map, after its head. Returns the offset after it, or a fault.
+ */
 function checkScalar(bytes: Uint8Array, major: number, argument: number): number {
   const after = headEnd
   switch (major) {
@@ -221,11 +230,16 @@ function checkCidLink(bytes: Uint8Array, pos: number): number {
 /**
  * Decodes exactly one DRISL value that fills `bytes`.
  *
- * Maps become plain objects, byte strings `BytesWrapper` (`.buf`), links `CidLinkWrapper` (`.bytes`:
- * 36 bytes, a view into `bytes`). Values may be views: copy what outlives `bytes`.
+ * Maps become plain objects, byte strings `BytesWrapper` (`.buf`), links `CidLinkWrapper`
+ * (`.bytes`: 36 bytes, a view into `bytes`). Values may be views: copy what outlives `bytes`.
+ *
+ * @param itemsMax Most items: what is decoded takes many times its bytes.
  */
-export function decodeDrisl(bytes: Uint8Array): Result<unknown, DrislFault> {
-  const end = checkDrisl(bytes, 0)
+export function decodeDrisl(
+  bytes: Uint8Array,
+  itemsMax: number = DRISL_ITEMS_MAX,
+): Result<unknown, DrislFault> {
+  const end = checkDrisl(bytes, 0, itemsMax)
   if (end < 0) return fail(drislFault(end), `DRISL: ${drislFault(end)}`)
   if (end !== bytes.length)
     return fail('trailing-bytes', `DRISL: ${bytes.length - end} bytes after`)
@@ -277,7 +291,9 @@ function rangeEquals(bytes: Uint8Array, start: number, end: number, other: Uint8
   return true
 }
 
-/** The number of entries of the map at `offset`, with the length of its head; null when not a map. */
+/**
+ * The number of entries of the map at `offset`, with the length of its head; null when not a map.
+ */
 export function mapHead(
   bytes: Uint8Array,
   offset: number,
@@ -310,8 +326,8 @@ function pushBytes(out: number[], bytes: Uint8Array): void {
 }
 
 /**
- * Encodes `value`: null, booleans, safe integers, text, `Uint8Array` or `BytesWrapper`, links, arrays
- * and plain objects (own enumerable keys; entries that are `undefined` are left out).
+ * Encodes `value`: null, booleans, safe integers, text, `Uint8Array` or `BytesWrapper`, links,
+ * arrays and plain objects (own enumerable keys; entries that are `undefined` are left out).
  *
  * @throws SkeinError ENCODE_UNSUPPORTED on anything else: floats, unsafe integers, lone surrogates,
  *   CIDs of another kind, values nested deeper than DRISL_DEPTH_MAX.

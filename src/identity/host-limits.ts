@@ -31,10 +31,10 @@ export class TokenBucket {
     return 0
   }
 
-  /** Takes a token, if need be one of the future, and returns how long to wait for it in ms. */
-  reserve(): number {
+  /** Takes `tokens`, if need be of the future, and returns how long to wait for them in ms. */
+  reserve(tokens = 1): number {
     this.#refill()
-    this.#tokens -= 1
+    this.#tokens -= tokens
     return this.#tokens >= 0 ? 0 : this.#waitMs(0)
   }
 

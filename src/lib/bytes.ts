@@ -1,4 +1,6 @@
-/** Byte helpers that work the same in every runtime. None of them keeps a reference to its input. */
+/**
+ * Byte helpers that work the same in every runtime. None of them keeps a reference to its input.
+ */
 
 /** True when both arrays hold the same bytes. Not constant-time: never use it on secrets. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
@@ -8,15 +10,17 @@ export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /**
- * The same bytes as a plain `Uint8Array`. Node's Buffer is one too, but taking views of it costs several
- * times as much.
+ * The same bytes as a plain `Uint8Array`. Node's Buffer is one too, but taking views of it costs
+ * several times as much.
  */
 export function plainBytes(bytes: Uint8Array): Uint8Array {
   if (bytes.constructor === Uint8Array) return bytes
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
-/** Lexicographic order of two byte strings, shorter first on a common prefix: below, at or above 0. */
+/**
+ * Lexicographic order of two byte strings, shorter first on a common prefix: below, at or above 0.
+ */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length)
   for (let i = 0; i < shared; i++) {

@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   LOG_READ_FAILED: 'The event log could not be read (failing disk or too many open files).',
   STORE_FAILED: 'The state database could not be opened, read or written.',
   STORE_TOO_NEW: 'The data directory was written by a newer version. Upgrade Skein.',
+  REPO_UNAVAILABLE: 'The account stopped being served while its repository was exported.',
   CRYPTO_UNAVAILABLE: 'No signature implementation could be loaded for a curve.',
   KEY_INVALID: 'Bytes are not a private key of the curve that the caller named.',
   SYNTAX_INVALID: 'A text is not a valid identifier of the kind that the caller asked for.',

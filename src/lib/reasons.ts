@@ -7,7 +7,8 @@
  * - `invalid`: it breaks a rule of the protocol and is dropped;
  * - `unverifiable`: it could not be checked; it waits within a bound and is then dropped;
  * - `stale`: it is not newer than what is already known and is dropped;
- * - `discontinuous`: it is good but does not continue the known head; it passes, and the head moves;
+ * - `discontinuous`: it is good but does not continue the known head; it passes, and the head
+ *   moves;
  * - `policy`: the operator's or the account's state forbids it; it is dropped.
  */
 export type ReasonKind = 'invalid' | 'unverifiable' | 'stale' | 'discontinuous' | 'policy'
@@ -98,8 +99,6 @@ export const POLICY_REASONS = {
   'account-inactive': 'The account is not active at its host.',
   'account-takendown': 'The operator of this relay has taken the account down.',
   'account-throttled': 'The host is over its account limit.',
-  'host-banned': 'The operator of this relay has banned the host.',
-  'host-rate-limited': 'The host sends more events than its limit allows.',
 } as const
 
 export type InvalidReason = keyof typeof INVALID_REASONS

@@ -1,6 +1,7 @@
 /**
  * Structured logging. Lines are for operators: what a stranger can cause at will (bad frames, bad
- * requests) is logged at debug and counted in a metric, so that nobody can fill a disk from outside.
+ * requests) is logged at debug and counted in a metric, so that nobody can fill a disk from
+ * outside.
  */
 
 import { pino, type DestinationStream, type Logger as Pino } from 'pino'
@@ -37,7 +38,9 @@ export interface LoggerOptions {
 /** Field names whose values never reach a log, at the top and one level down. */
 const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'privateKey', 'secret', 'token']
 
-/** A logger on pino; lines are written synchronously, so that none is lost when the process ends. */
+/**
+ * A logger on pino; lines are written synchronously, so that none is lost when the process ends.
+ */
 export function createLogger(options: LoggerOptions): Logger {
   const { write } = options
   const destination: DestinationStream =

@@ -88,7 +88,8 @@ export class MetricsRegistry {
     const handles: Record<string, unknown> = {}
     for (const [key, spec] of Object.entries(table))
       handles[key] = createHandle(spec, this.#registry)
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and kinds are the table's
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and kinds are the
+    // table's
     return handles as MetricHandles<T>
   }
 

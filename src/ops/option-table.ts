@@ -1,7 +1,7 @@
 /**
  * The shape of an option table. One table gives the flags, the environment names, `--help`, the
- * documentation page and the types of a command's options. Defaults and bounds are written as a user
- * would write them (`72h`, `256MiB`), so that they pass through the same parser and read well.
+ * documentation page and the types of a command's options. Defaults and bounds are written as a
+ * user would write them (`72h`, `256MiB`), so that they pass through the same parser and read well.
  */
 
 interface OptionBase {

@@ -1,4 +1,6 @@
-/** Reads a command's options: flag before environment before default. Reads no environment itself. */
+/**
+ * Reads a command's options: flag before environment before default. Reads no environment itself.
+ */
 
 import { assert } from '../lib/assert.ts'
 import { SkeinError } from '../lib/errors.ts'

@@ -4,8 +4,9 @@ import { REASONS } from '../lib/reasons.ts'
 import { type MetricHandles, MetricsRegistry } from './metrics.ts'
 
 /**
- * Every metric of a relay. Labels: `kind` is commit, sync, identity, account, info, error or unknown;
- * `reason` is one of lib/reasons.ts; `endpoint` is an NSID that this server implements, or `other`.
+ * Every metric of a relay. Labels: `kind` is commit, sync, identity, account, info, error or
+ * unknown; `reason` is one of lib/reasons.ts; `endpoint` is an NSID that this server implements, or
+ * `other`.
  */
 export const RELAY_METRICS = {
   eventsReceived: {

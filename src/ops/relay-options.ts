@@ -6,9 +6,9 @@ import type { OptionValues } from './option-table.ts'
 
 /**
  * Every option of the relay. A check that can be loosened by `--check` is named by its reason
- * (lib/reasons.ts); the names are those of repo/checks.ts, which test/generated-docs.test.ts compares.
- * Left out on purpose: what makes a frame unreadable, and what says whose event it is (signature,
- * DID, host, order of revs); without those nothing can be emitted honestly.
+ * (lib/reasons.ts); the names are those of repo/checks.ts, which test/generated-docs.test.ts
+ * compares. Left out on purpose: what makes a frame unreadable, and what says whose event it is
+ * (signature, DID, host, order of revs); without those nothing can be emitted honestly.
  */
 export const RELAY_OPTIONS = {
   bind: {

@@ -58,8 +58,8 @@ function malformed(field: string): Result<never, CommitReason> {
 /**
  * What the signature of a commit block is over: the same DRISL map without `sig`.
  *
- * Cut out of the bytes rather than encoded anew, so that fields which this version does not know are
- * covered as they were signed. `block` has been read by {@link decodeCommit}.
+ * Cut out of the bytes rather than encoded anew, so that fields which this version does not know
+ * are covered as they were signed. `block` has been read by {@link decodeCommit}.
  */
 export function unsignedBytes(block: Uint8Array): Uint8Array {
   const head = must(mapHead(block, 0), 'commit map')

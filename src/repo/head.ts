@@ -28,8 +28,8 @@ export type HeadVerdict =
     }
 
 /**
- * Judges a `#commit` against the head. A first commit (`since` null) of a repository that is known is
- * discontinuous: the repository has been made anew.
+ * Judges a `#commit` against the head. A first commit (`since` null) of a repository that is known
+ * is discontinuous: the repository has been made anew.
  */
 export function commitAgainstHead(head: Head | null, verified: Verified): HeadVerdict {
   if (head === null) return { outcome: 'continues' }

@@ -8,10 +8,11 @@
  * - `commit.ts`: commit objects: reading, what is signed, signing
  * - `tree.ts`: get, put, delete on a tree; `tree-node.ts`: its nodes as bytes, each rule checked
  * - `tree-walk.ts`: records in order, streamable order, proofs; `tree-diff.ts`: what changed
+ * - `record-proof.ts`: proofs of one record; `repo-car.ts`: a repository as a CAR
  * - `tree-error.ts`: a tree that breaks a rule or lacks a block
  *
- * A `Tree` owns the nodes that it has loaded; the blocks stay with their source, and views into them
- * are given out. Verdicts own their CIDs.
+ * A `Tree` owns the nodes that it has loaded; the blocks stay with their source, and views into
+ * them are given out. Verdicts own their CIDs.
  *
  * All of it is synchronous and pure: no I/O, no clock but the time given, nothing from `node:`. It
  * does not look into records, resolve identities, or decide who may speak for an account.
@@ -42,6 +43,13 @@ export {
   type Operation,
   type OperationReason,
 } from './operations.ts'
+export {
+  type ProofClaim,
+  type ProvenRecord,
+  recordProof,
+  verifyRecordProof,
+} from './record-proof.ts'
+export { type BlockSource, repoCarBlocks } from './repo-car.ts'
 export { diffTrees, type TreeChange, type TreeDiff } from './tree-diff.ts'
 export { TreeError, type TreeReason } from './tree-error.ts'
 export {

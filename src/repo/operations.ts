@@ -2,7 +2,7 @@
  * The operations of a `#commit`: their form, what they come to on each path, and undoing them.
  * (Sync specification, "repo operations" and "operation inversion".)
  */
-import { cidEquals } from '../data/cid.ts'
+import { CODEC_DAG_CBOR, cidEquals } from '../data/cid.ts'
 import { utf8 } from '../lib/bytes.ts'
 import type { InvalidReason } from '../lib/reasons.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -37,9 +37,13 @@ export type OperationReason = Extract<InvalidReason, `op-${string}` | 'inversion
 const differs = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
   a === null || b === null ? a !== b : !cidEquals(a, b)
 
+/** For details. A path may be of any length where its check has been relaxed. */
+const pathText = (path: string): string => `path ${path.slice(0, 128)}`
+
 /** Checks an operation by itself: which of cid and prev its action allows. */
 function formFault(operation: Operation): string | null {
   const { action, cid, prev } = operation
+  if (cid !== null && cid[1] !== CODEC_DAG_CBOR) return 'cid of something else than a record'
   if (action === 'create') {
     if (cid === null) return 'create without cid'
     return prev === undefined ? null : 'create with prev'
@@ -52,18 +56,18 @@ function formFault(operation: Operation): string | null {
 /**
  * Folds the operations to one change a path.
  *
- * More than one operation on a path is allowed if each follows from the one before: the reference PDS
- * emits such pairs. In a later one `prev` may be absent, as it is implied. Only the net change is
- * inverted, so that nothing rests on the steps between.
+ * More than one operation on a path is allowed if each follows from the one before: the reference
+ * PDS emits such pairs. In a later one `prev` may be absent, as it is implied. Only the net change
+ * is inverted, so that nothing rests on the steps between.
  */
 export function netChanges(operations: readonly Operation[]): Result<NetChanges, OperationReason> {
   const byPath = new Map<string, NetChange>()
   for (const operation of operations) {
     const fault = formFault(operation)
-    if (fault !== null) return fail('op-malformed', `${fault}: ${operation.path}`)
+    if (fault !== null) return fail('op-malformed', `${fault}: ${pathText(operation.path)}`)
     const known = byPath.get(operation.path)
     const next = known === undefined ? firstChange(operation) : laterChange(known, operation)
-    if (next === null) return fail('op-path-repeated', `path ${operation.path}`)
+    if (next === null) return fail('op-path-repeated', pathText(operation.path))
     byPath.set(operation.path, next)
   }
   const changes = [...byPath.values()]
@@ -97,10 +101,10 @@ function undoOrder(changes: readonly NetChange[]): readonly NetChange[] {
 /**
  * Undoes changes on the new tree, in place, after checking each against it.
  *
- * Deleted records are put back first: parting a tree takes its search path only, and spares the joins
- * that follow. Created records are taken out from the lowest up, so that a subtree which held nothing
- * else is gone before its neighbours would have to be joined with it. On every pair of trees of the
- * MST test suite this needs no node that its minimal proofs lack.
+ * Deleted records are put back first: parting a tree takes its search path only, and spares the
+ * joins that follow. Created records are taken out from the lowest up, so that a subtree which held
+ * nothing else is gone before its neighbours would have to be joined with it. On every pair of
+ * trees of the MST test suite this needs no node that its minimal proofs lack.
  *
  * @returns Null when every change agreed with the tree, else the reason.
  * @throws TreeError when the tree is invalid or lacks a block.
@@ -110,9 +114,9 @@ export function invertChanges(
   changes: readonly NetChange[],
 ): { readonly reason: OperationReason; readonly detail: string } | null {
   for (const { path, before, after } of undoOrder(changes)) {
-    if (before === undefined) return { reason: 'op-prev-missing', detail: `path ${path}` }
+    if (before === undefined) return { reason: 'op-prev-missing', detail: pathText(path) }
     const stands = before === null ? tree.delete(path) : tree.put(path, before)
-    if (differs(stands, after)) return { reason: 'op-not-in-tree', detail: `path ${path}` }
+    if (differs(stands, after)) return { reason: 'op-not-in-tree', detail: pathText(path) }
   }
   return null
 }

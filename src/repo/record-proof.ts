@@ -1,6 +1,7 @@
 /**
- * Proofs that a record is, or is not, in a repository: the signed commit, the tree nodes from the root
- * to the record's place, and the record. This is what `com.atproto.sync.getRecord` answers with.
+ * Proofs that a record is, or is not, in a repository: the signed commit, the tree nodes from the
+ * root to the record's place, and the record. This is what `com.atproto.sync.getRecord` answers
+ * with.
  */
 import type { PublicKey } from '../crypto/public-key.ts'
 import type { SignatureVerifier } from '../crypto/verifier.ts'
@@ -18,8 +19,8 @@ import { Tree } from './tree.ts'
 import type { BlockSource } from './repo-car.ts'
 
 /**
- * The blocks that prove what stands at `path`: commit first, then nodes from the root down, then the
- * record if there is one.
+ * The blocks that prove what stands at `path`: commit first, then nodes from the root down, then
+ * the record if there is one.
  *
  * @param tree The tree of the commit, encoded (`rootCid`) since it was last changed.
  * @throws TreeError TREE_INCOMPLETE when a block is not there.
@@ -58,8 +59,8 @@ export interface ProvenRecord {
 }
 
 /**
- * Checks a proof. Nothing in it is trusted but what the commit's signature and the hashes cover; blocks
- * that the proof does not need are ignored. Never throws on any bytes.
+ * Checks a proof. Nothing in it is trusted but what the commit's signature and the hashes cover;
+ * blocks that the proof does not need are ignored. Never throws on any bytes.
  *
  * @param car The CAR with the commit as its root. The record is a view into it.
  */

@@ -8,9 +8,9 @@
  * ```
  *
  * `l` is the subtree before the first key, an entry's `t` the subtree after its key. A key is the
- * first `p` bytes of the key before it in the node, followed by `k`; `p` is as long as possible, and
- * 0 for the first. A key stands at the height that its hash demands: the number of leading zero bit
- * pairs of its SHA-256. (Repository specification, "MST structure".)
+ * first `p` bytes of the key before it in the node, followed by `k`; `p` is as long as possible,
+ * and 0 for the first. A key stands at the height that its hash demands: the number of leading zero
+ * bit pairs of its SHA-256. (Repository specification, "MST structure".)
  */
 import { asciiText } from '../crypto/ascii.ts'
 import { sha256Latin1 } from '../crypto/sha256.ts'
@@ -140,7 +140,9 @@ class NodeReader {
     return cid
   }
 
-  /** Copies a byte string behind the first `prefix` bytes of the key buffer; returns the key's end. */
+  /**
+   * Copies a byte string behind the first `prefix` bytes of the key buffer; returns the key's end.
+   */
   suffix(): { readonly start: number; readonly length: number } {
     const length = this.head(2)
     const start = this.#pos

@@ -43,8 +43,8 @@ export function* streamOrder(tree: Tree, node: TreeNode = tree.root()): Generato
 }
 
 /**
- * The nodes from the root to `key`, or to where it would be: what proves that it is (not) there. The
- * way ends below the height that the key's hash demands: it cannot stand there.
+ * The nodes from the root to `key`, or to where it would be: what proves that it is (not) there.
+ * The way ends below the height that the key's hash demands: it cannot stand there.
  */
 export function searchPath(tree: Tree, key: string): TreeNode[] {
   const height = keyHeight(utf8(key))

@@ -28,11 +28,15 @@ export interface NodeSource {
 }
 
 export interface TreeOptions {
-  /** What a key may look like; default: not empty. */
+  /** What a key may look like, which must be ASCII; default: any that is not empty. */
   readonly keyRule?: KeyRule
 }
 
-const anyKey: KeyRule = (_bytes, start, end) => end > start
+/** Nodes hold keys as text whose order is that of the bytes: that is so for ASCII alone. */
+const anyAsciiKey: KeyRule = (bytes, start, end) => {
+  for (let i = start; i < end; i++) if ((bytes[i] as number) > 0x7f) return false
+  return end > start
+}
 
 /** The index of the first key that is not before `key`. */
 export function lowerBound(node: TreeNode, key: string): number {
@@ -52,7 +56,9 @@ interface Step {
   readonly index: number
 }
 
-/** A tree under a root CID. Changing it changes nodes in memory only; `rootCid` gives the new root. */
+/**
+ * A tree under a root CID. Changing it changes nodes in memory only; `rootCid` gives the new root.
+ */
 export class Tree {
   readonly #source: NodeSource
   readonly #keyRule: KeyRule
@@ -61,7 +67,7 @@ export class Tree {
   /** @param root CID of the root node. */
   constructor(source: NodeSource, root: Uint8Array, options: TreeOptions = {}) {
     this.#source = source
-    this.#keyRule = options.keyRule ?? anyKey
+    this.#keyRule = options.keyRule ?? anyAsciiKey
     this.#root = root
   }
 
@@ -87,7 +93,9 @@ export class Tree {
     return node
   }
 
-  /** The subtree `index` of `node`, loaded and checked against its place; null when there is none. */
+  /**
+   * The subtree `index` of `node`, loaded and checked against its place; null when there is none.
+   */
   child(node: TreeNode, index: number): TreeNode | null {
     const subtree = node.subtrees[index]
     assert(subtree !== undefined, 'no such subtree')
@@ -117,12 +125,18 @@ export class Tree {
     return null
   }
 
-  /** Puts a record at `key`. Returns the CID that stood there, or null. */
+  /**
+   * Puts a record at `key`. Returns the CID that stood there, or null.
+   *
+   * @throws TreeError when no tree may hold the key, which may be a stranger's.
+   */
   put(key: string, value: Uint8Array): Uint8Array | null {
     const bytes = utf8(key)
-    assert(this.#keyRule(bytes, 0, bytes.length), () => `tree key is not allowed: ${key}`)
+    if (!this.#keyRule(bytes, 0, bytes.length)) {
+      throw new TreeError('mst-key-invalid', `key ${JSON.stringify(key.slice(0, 80))}`)
+    }
     const height = keyHeight(bytes)
-    assert(height <= MST_HEIGHT_MAX, () => `tree key is too high: ${key}`)
+    if (height > MST_HEIGHT_MAX) throw new TreeError('mst-too-large', `key of height ${height}`)
     const root = this.root()
     if (root.keys.length === 0 && root.subtrees[0] === null) {
       this.#root = leafNode(key, value, height, [null, null])
@@ -169,7 +183,9 @@ export class Tree {
     return null
   }
 
-  /** Removes the record at `key`. Returns its CID, or null (and changes nothing) if there is none. */
+  /**
+   * Removes the record at `key`. Returns its CID, or null (and changes nothing) if there is none.
+   */
   delete(key: string): Uint8Array | null {
     const steps: Step[] = []
     let node: TreeNode | null = this.root()

@@ -1,6 +1,6 @@
 /**
- * The verdict on a `#commit` or `#sync` event: everything that can be said of it from its bytes, the
- * account's key and the time. (Sync specification, "commit validation"; order of design.md.)
+ * The verdict on a `#commit` or `#sync` event: everything that can be said of it from its bytes,
+ * the account's key and the time. (Sync specification, "commit validation"; order of design.md.)
  *
  * No I/O, no clock, no state: who sent it, whether the account is active and whether it continues
  * the known head is for the caller (./head.ts has the last).
@@ -101,11 +101,11 @@ type Refusal = Failure<InvalidReason>
 const nothing = (): void => undefined
 
 /**
- * Verifies a `#commit`. Never throws, whatever the event holds; a TypeError or assertion from here is
- * a defect.
+ * Verifies a `#commit`. Never throws, whatever the event holds; a TypeError or assertion from here
+ * is a defect.
  *
- * Not checked: that the sender may speak for the account, that the account is active, the stored head,
- * and what records mean.
+ * Not checked: that the sender may speak for the account, that the account is active, the stored
+ * head, and what records mean.
  */
 export function verifyCommit(event: CommitEvent, context: VerifyContext): Verdict {
   const checks = new CheckList(context.checks ?? {})
@@ -149,7 +149,8 @@ export function verifyCommit(event: CommitEvent, context: VerifyContext): Verdic
 }
 
 /**
- * Verifies a `#sync`: that its commit is the account's, signed, and the one it speaks of. Never throws.
+ * Verifies a `#sync`: that its commit is the account's, signed, and the one it speaks of. Never
+ * throws.
  */
 export function verifySync(event: SyncEvent, context: VerifyContext): Verdict {
   const checks = new CheckList(context.checks ?? {})
@@ -259,7 +260,7 @@ function checkRecord(
   checks: CheckList,
 ): Refusal | null {
   const refuse = (reason: InvalidReason, what: string): Refusal | null => {
-    const detail = `record ${path} ${what}`
+    const detail = `record ${path.slice(0, 128)} ${what}`
     return checks.refuses(reason, detail) ? fail(reason, detail) : null
   }
   const block = blocks.get(cid)

@@ -107,6 +107,11 @@ export class Subscriber {
     this.#dispatch({ kind: 'wake' })
   }
 
+  /** Drops the connection, if there is one, and connects again after the shortest wait. */
+  reconnect(): void {
+    this.#connection?.terminate()
+  }
+
   /** Stops reading from the host; TCP holds it back. Lasts over reconnects. */
   pause(): void {
     this.#paused = true

@@ -25,9 +25,10 @@ export function toCidString(text: string): CidString {
 }
 
 /**
- * Multibase `b`, then 36 bytes in base32 without padding: 01 (version), 71 or 55 (dag-cbor, raw), 12
- * (SHA-256), 20 (32 bytes), digest. 36 bytes are 57.6 characters: the eighth character begins with
- * the two low bits of 20, which are zero, and the last ends with two bits of nothing, zero too.
+ * Multibase `b`, then 36 bytes in base32 without padding: 01 (version), 71 or 55 (dag-cbor, raw),
+ * 12 (SHA-256), 20 (32 bytes), digest. 36 bytes are 57.6 characters: the eighth character begins
+ * with the two low bits of 20, which are zero, and the last ends with two bits of nothing, zero
+ * too.
  */
 const DASL_CID = /^baf[ky]rei[a-h][a-z2-7]{50}[aeimquy4]$/
 

@@ -13,9 +13,9 @@ const DATETIME =
 const DAYS_OF_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const
 
 /**
- * True for a datetime that exists: capital T and Z, whole seconds present, a zone (but not `-00:00`),
- * a day that its month has, at most 64 characters, and not before year 0 in UTC. Leap seconds are
- * refused.
+ * True for a datetime that exists: capital T and Z, whole seconds present, a zone (but not
+ * `-00:00`), a day that its month has, at most 64 characters, and not before year 0 in UTC. Leap
+ * seconds are refused.
  */
 export function isDatetime(value: unknown): value is Datetime {
   if (typeof value !== 'string' || value.length > DATETIME_CHARS_MAX) return false

@@ -36,10 +36,10 @@ export function isPlcDid(value: unknown): value is Did {
 }
 
 /**
- * True for `did:web:` and a lower-case hostname, without a path. `localhost` may stand alone or with a
- * port (`%3A` and 1..65535 without leading zeros); no other name may have one. Capital letters are
- * refused although DNS ignores them, or one host would have many DIDs. Top-level domains that the
- * network does not allow pass: see `hasDisallowedTld`.
+ * True for `did:web:` and a lower-case hostname, without a path. `localhost` may stand alone or
+ * with a port (`%3A` and 1..65535 without leading zeros); no other name may have one. Capital
+ * letters are refused although DNS ignores them, or one host would have many DIDs. Top-level
+ * domains that the network does not allow pass: see `hasDisallowedTld`.
  */
 export function isAtprotoWebDid(value: unknown): value is Did {
   if (typeof value !== 'string' || !value.startsWith(WEB_PREFIX)) return false

@@ -6,7 +6,10 @@ import { type Branded, parseWith, requireWith } from './brand.ts'
 /** A handle as written; handles are compared after `normalizeHandle`. */
 export type Handle = Branded<'handle', `${string}.${string}`>
 
-/** True for the handle syntax, in capital letters too. Resolves nothing, allows every top-level domain. */
+/**
+ * True for the handle syntax, in capital letters too. Resolves nothing, allows every top-level
+ * domain.
+ */
 export function isHandle(value: unknown): value is Handle {
   return hasHandleSyntax(value)
 }

@@ -11,12 +11,13 @@
  * | tid.ts | timestamp identifiers and revisions |
  * | at-uri.ts, cid-string.ts, datetime.ts, language.ts, uri.ts | the other string formats |
  *
- * For each kind there is `isX(value)`, `parseX(text)` which gives null, and `toX(text)` which throws
- * SYNTAX_INVALID. Text from the network goes through the first two; `toX` is for text that the
- * program or its operator wrote.
+ * For each kind there is `isX(value)`, `parseX(text)` which gives null, and `toX(text)` which
+ * throws SYNTAX_INVALID. Text from the network goes through the first two; `toX` is for text that
+ * the program or its operator wrote.
  *
  * Nothing is owned here: all of it is pure functions over strings. It refuses to normalise (an
- * identifier is accepted as written or not at all), to resolve anything, and to import from `node:`.
+ * identifier is accepted as written or not at all), to resolve anything, and to import from
+ * `node:`.
  *
  * @module
  */

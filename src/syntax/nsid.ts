@@ -12,9 +12,9 @@ export const NSID_CHARS_MAX = 317
 export const NSID_SEGMENT_CHARS_MAX = 63
 
 /**
- * True for an NSID: no fragment, no wildcard. Does not lower-case the authority. The specification's
- * text limits the authority to 253 characters; its test vectors hold a longer one, so only the whole
- * is limited.
+ * True for an NSID: no fragment, no wildcard. Does not lower-case the authority. The
+ * specification's text limits the authority to 253 characters; its test vectors hold a longer one,
+ * so only the whole is limited.
  */
 export function isNsid(value: unknown): value is Nsid {
   return hasNsidSyntax(value)

@@ -36,8 +36,8 @@ export function toTid(text: string): Tid {
 }
 
 /**
- * Microseconds since the Unix epoch. Exact up to TID_MICROS_MAX; the syntax allows twice that, where
- * the result is rounded to even. It never decreases when the TID increases.
+ * Microseconds since the Unix epoch. Exact up to TID_MICROS_MAX; the syntax allows twice that,
+ * where the result is rounded to even. It never decreases when the TID increases.
  */
 export function tidMicros(tid: Tid): number {
   return parse(tid).timestamp
