@@ -30,7 +30,9 @@ function shape(option: Option, spec: OptionSpec): Option {
   return option.helpGroup(`${spec.group}:`).hideHelp(spec.hidden === true)
 }
 
-/** The flags that were given on the command line, by table key; commander's own defaults are not. */
+/**
+ * The flags that were given on the command line, by table key; commander's own defaults are not.
+ */
 export function flagsOf(command: Command, table: OptionTable): RawFlags {
   const flags: Record<string, string | readonly string[] | boolean> = {}
   for (const [key, spec] of Object.entries(table)) {

@@ -34,8 +34,9 @@ export interface CliParts {
 }
 
 /**
- * Runs one command and returns the exit code: 0, 1 for a failure of the environment, 2 for a mistake
- * in how it was called. Does not end the process, except by `io.exit` on a second stop signal.
+ * Runs one command and returns the exit code: 0, 1 for a failure of the environment, 2 for a
+ * mistake in how it was called. Does not end the process, except by `io.exit` on a second stop
+ * signal.
  *
  * @param args the arguments after the script's name
  */

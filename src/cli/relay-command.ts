@@ -40,9 +40,9 @@ export type StartRelay = (
 ) => Promise<RunningRelay>
 
 /**
- * Runs a relay until a stop signal or a failure, and returns the exit code. The first signal drains;
- * a second one ends the process at once. Log lines go to standard output, what is meant for a person
- * to standard error.
+ * Runs a relay until a stop signal or a failure, and returns the exit code. The first signal
+ * drains; a second one ends the process at once. Log lines go to standard output, what is meant for
+ * a person to standard error.
  */
 export async function runRelay(
   options: RelayOptions,

@@ -6,8 +6,8 @@ import { type CliIo, EXIT } from './io.ts'
 const USAGE_CODES: ReadonlySet<string> = new Set(['OPTION_INVALID', 'OPTION_UNKNOWN'])
 
 /**
- * Writes one line about `thrown` to standard error, with the stack below it when `debug` is set, and
- * returns the exit code that fits.
+ * Writes one line about `thrown` to standard error, with the stack below it when `debug` is set,
+ * and returns the exit code that fits.
  */
 export function reportError(io: CliIo, thrown: unknown, debug: 'stack' | 'line'): number {
   const message = messageOf(thrown).replaceAll(/\s*\n\s*/g, ' ')

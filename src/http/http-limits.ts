@@ -15,7 +15,9 @@ export const REQUEST_HEAD_TIMEOUT_MS = 10_000
 export const REQUEST_TIMEOUT_MS = 15_000
 /** How often time-outs of requests are looked at, ms. */
 export const TIMEOUT_CHECK_INTERVAL_MS = 2_000
-/** How long a connection may stay idle between requests, ms. Proxies use longer ones on their side. */
+/**
+ * How long a connection may stay idle between requests, ms. Proxies use longer ones on their side.
+ */
 export const KEEP_ALIVE_TIMEOUT_MS = 10_000
 /** How long a socket may move no byte in either direction while answering, ms. */
 export const SOCKET_IDLE_TIMEOUT_MS = 60_000
@@ -33,3 +35,15 @@ export const DID_LOOKUPS_PER_MINUTE = 30
 export const LIMITED_ADDRESSES_MAX = 50_000
 /** How long a refused WebSocket upgrade may take to read its answer, ms. */
 export const REFUSAL_LINGER_MS = 2_000
+/** Exports that one address may read at once: half of those that a host gives out at a time. */
+export const EXPORTS_PER_ADDRESS_MAX = 4
+/** What an export that finds no place is told to wait, seconds: a small one takes less. */
+export const EXPORT_RETRY_AFTER_S = 5
+/** How often it is looked at whether the reader of a streamed body keeps up, ms. */
+export const BODY_CHECK_INTERVAL_MS = 5_000
+/** How long such a reader may take nothing, ms, as long as a subscriber may. */
+export const BODY_STALL_TIMEOUT_MS = 30_000
+/** How long such a reader may be slower than the rate below, ms. */
+export const BODY_SLOW_WINDOW_MS = 60_000
+/** Least bytes a second for a reader of a streamed body; 100 MB then take at most 1.7 hours. */
+export const BODY_BYTES_PER_SECOND_MIN = 16_384

@@ -149,7 +149,8 @@ export class HttpServer implements AsyncDisposable {
 }
 
 function nodeEnv(env: { readonly incoming: unknown }): { readonly incoming: IncomingMessage } {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the server above speaks HTTP/1 only
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the server above speaks HTTP/1
+  // only
   return env as { readonly incoming: IncomingMessage }
 }
 

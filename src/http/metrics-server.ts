@@ -1,4 +1,6 @@
-/** `/metrics` on an address of its own, for Prometheus. It names hosts: keep the address private. */
+/**
+ * `/metrics` on an address of its own, for Prometheus. It names hosts: keep the address private.
+ */
 
 import type { Clock } from '../lib/clock.ts'
 import { PRODUCT } from '../ops/build-info.ts'

@@ -1,6 +1,7 @@
 /**
- * What only the account's current host can answer: getRepo, getRecord, getBlocks, getBlob, listBlobs,
- * and the deprecated getCheckout and getHead. The relay answers 302 with the query string unchanged.
+ * What only the account's current host can answer: getRepo, getRecord, getBlocks, getBlob,
+ * listBlobs, and the deprecated getCheckout and getHead. The relay answers 302 with the query
+ * string unchanged.
  */
 
 import { mainSchema as getBlob } from '@atcute/atproto/types/sync/getBlob'

@@ -13,7 +13,8 @@ import { MetricsRegistry } from '../ops/metrics.ts'
 import { createRelayMetrics, detachedRelayMetrics } from '../ops/relay-metrics.ts'
 import type { CrawlOutcome } from '../relay/relay-view.ts'
 import { startMetricsServer } from './metrics-server.ts'
-import { type RelayHttp, type RelayHttpOptions, startRelayHttp } from './relay-http.ts'
+import type { PublicHttp, PublicHttpOptions } from './public-http.ts'
+import { startRelayHttp } from './relay-http.ts'
 import { type FakeView, fakeView } from './testing/fake-view.ts'
 import type { AcceptSubscriber } from './upgrade.ts'
 
@@ -24,14 +25,14 @@ const POST_CRAWL =
 const STREAM = '/xrpc/com.atproto.sync.subscribeRepos'
 
 interface Running {
-  readonly http: RelayHttp
+  readonly http: PublicHttp
   readonly view: FakeView
   readonly port: number
   readonly url: string
   readonly accepted: string[]
 }
 
-async function start(t: TestContext, overrides: Partial<RelayHttpOptions> = {}): Promise<Running> {
+async function start(t: TestContext, overrides: Partial<PublicHttpOptions> = {}): Promise<Running> {
   const view = fakeView()
   const accepted: string[] = []
   const sockets = new WebSocketServer({ noServer: true })

@@ -4,7 +4,9 @@ import { concatBytes, fromUtf8 } from '../lib/bytes.ts'
 import { REQUEST_BODY_BYTES_MAX } from './http-limits.ts'
 import { invalidRequest, xrpcError } from './xrpc-error.ts'
 
-/** The parsed body, or the answer that refuses it: not JSON, not announced as JSON, or too large. */
+/**
+ * The parsed body, or the answer that refuses it: not JSON, not announced as JSON, or too large.
+ */
 export async function readJsonBody(request: Request): Promise<{ value: unknown } | Response> {
   const type = request.headers.get('content-type') ?? ''
   if (!/^application\/json(?:\s*;|$)/i.test(type.trim())) {

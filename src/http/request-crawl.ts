@@ -11,8 +11,8 @@ import { invalidRequest, xrpcError } from './xrpc-error.ts'
 import { readInput } from './xrpc-params.ts'
 
 /**
- * Both calls: a host says that it has something to read. An unknown host is probed and added; a known
- * one that is offline is tried again at once. Success is 200 without a body.
+ * Both calls: a host says that it has something to read. An unknown host is probed and added; a
+ * known one that is offline is tried again at once. Success is 200 without a body.
  */
 export function crawlEndpoints(view: RelayView, metrics: RelayMetrics): readonly Endpoint[] {
   let inFlight = 0

@@ -1,13 +1,15 @@
-/** The budgets of an address: requests in general, and the calls that cost somebody else something. */
+/**
+ * The budgets of an address: requests in general, and the calls that cost somebody else something.
+ */
 
 import type { Clock } from '../lib/clock.ts'
-import type { RelayMetrics } from '../ops/relay-metrics.ts'
 import type { CallBudget } from './endpoint.ts'
 import {
   CRAWL_REQUESTS_BURST,
   CRAWL_REQUESTS_PER_HOUR,
   DID_LOOKUPS_PER_MINUTE,
 } from './http-limits.ts'
+import type { HttpMetrics } from './http-metrics.ts'
 import { RateLimiter, type RateVerdict } from './rate-limiter.ts'
 import { xrpcError } from './xrpc-error.ts'
 
@@ -17,13 +19,13 @@ const HOUR_MS = 3_600_000
 export interface RequestLimitsOptions {
   readonly requestsPerMinute: number
   readonly clock: Clock
-  readonly metrics: RelayMetrics
+  readonly metrics: Pick<HttpMetrics, 'httpLimited'>
 }
 
 /** Owns the counts of every address, for HTTP requests and WebSocket upgrades alike. */
 export class RequestLimits {
   readonly #limiters: Readonly<Record<CallBudget | 'request', RateLimiter>>
-  readonly #metrics: RelayMetrics
+  readonly #metrics: Pick<HttpMetrics, 'httpLimited'>
 
   constructor(options: RequestLimitsOptions) {
     const { requestsPerMinute, clock, metrics } = options

@@ -8,18 +8,18 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { PRODUCT } from '../ops/build-info.ts'
 import type { Logger } from '../ops/logger.ts'
-import type { RelayMetrics } from '../ops/relay-metrics.ts'
 import { clientAddress, type ProxyNetworks } from './client-address.ts'
 import { REFUSAL_LINGER_MS } from './http-limits.ts'
+import type { HttpMetrics } from './http-metrics.ts'
 import { isWebSocketUpgrade } from './http-server.ts'
-import { SUBSCRIBE_NSID } from './relay-app.ts'
 import type { RequestLimits } from './request-limits.ts'
+import { SUBSCRIBE_NSID } from './xrpc-app.ts'
 import { xrpcErrorBody } from './xrpc-error.ts'
 
 /**
- * Takes over an upgraded socket: bounds the number of subscribers, does the WebSocket handshake, reads
- * the cursor from `request.url`, and owns the socket from then on. `address` is whose limits it counts
- * for: the peer's, or the one that a trusted proxy vouches for.
+ * Takes over an upgraded socket: bounds the number of subscribers, does the WebSocket handshake,
+ * reads the cursor from `request.url`, and owns the socket from then on. `address` is whose limits
+ * it counts for: the peer's, or the one that a trusted proxy vouches for.
  */
 export type AcceptSubscriber = (
   request: IncomingMessage,
@@ -32,7 +32,7 @@ export interface SubscribeGateOptions {
   readonly accept: AcceptSubscriber
   readonly limits: RequestLimits
   readonly proxies: ProxyNetworks
-  readonly metrics: RelayMetrics
+  readonly metrics: HttpMetrics
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -58,7 +58,7 @@ export function attachSubscribe(server: Server, options: SubscribeGateOptions): 
   const judge = (request: IncomingMessage, address: string): Refusal | null => {
     const shape = shapeRefusal(request)
     if (shape !== null) return shape
-    if (!open) return busy(503, 'The relay is stopping')
+    if (!open) return busy(503, 'The server is stopping')
     const { verdict, headers } = limits.take('request', address)
     return verdict.ok ? null : busy(429, 'Too many requests', headers)
   }

@@ -2,8 +2,8 @@
  * Answers of XRPC calls. Errors are `{"error": Name, "message": text}`.
  *
  * Statuses follow the reference implementation: an error that a lexicon names, such as
- * `RepoNotFound`, is 400, since clients tell errors apart by name. Where HTTP itself has a meaning it
- * is used: 405, 413, 414, 426, 429, 500, 501, 503.
+ * `RepoNotFound`, is 400, since clients tell errors apart by name. Where HTTP itself has a meaning
+ * it is used: 405, 413, 414, 426, 429, 500, 501, 503.
  */
 
 /** Headers of one answer. */

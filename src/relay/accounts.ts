@@ -1,6 +1,6 @@
 /**
- * The accounts as the newest verified event leaves them. Rows that the log does not hold durably yet
- * are pinned here; the rest is a cache over the store.
+ * The accounts as the newest verified event leaves them. Rows that the log does not hold durably
+ * yet are pinned here; the rest is a cache over the store.
  */
 import { createEntryCache } from '../lib/entry-cache.ts'
 import type { AccountRow, RelayStore } from '../store/relay-store.ts'
@@ -15,6 +15,7 @@ export class Accounts {
   /** Rows ahead of the store, each with how many batches still carry it. */
   readonly #pinned = new Map<string, { row: AccountRow; batches: number }>()
   readonly #activeByHost: Map<number, number>
+  readonly #allByHost: Map<number, number>
   #lastId: number
   #active: number
   #inactive: number
@@ -22,6 +23,7 @@ export class Accounts {
   constructor(store: RelayStore) {
     this.#store = store
     this.#activeByHost = store.activeAccounts()
+    this.#allByHost = store.allAccounts()
     this.#lastId = store.lastAccountId()
     const { active, inactive } = store.accountCounts()
     this.#active = active
@@ -84,6 +86,11 @@ export class Accounts {
     return this.#activeByHost.get(hostId) ?? 0
   }
 
+  /** Accounts of a host, active or not. */
+  allOf(hostId: number): number {
+    return this.#allByHost.get(hostId) ?? 0
+  }
+
   /** How many accounts are served and how many are not. */
   counts(): { readonly active: number; readonly inactive: number } {
     return { active: this.#active, inactive: this.#inactive }
@@ -95,6 +102,7 @@ export class Accounts {
   }
 
   #tally(row: AccountRow, by: 1 | -1): void {
+    this.#allByHost.set(row.hostId, (this.#allByHost.get(row.hostId) ?? 0) + by)
     if (row.active) {
       this.#activeByHost.set(row.hostId, (this.#activeByHost.get(row.hostId) ?? 0) + by)
     }

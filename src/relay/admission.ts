@@ -1,37 +1,41 @@
 /**
- * Takes events from hosts, finds out what deciding them needs, and hands what passes to the sequencer.
+ * Takes events from hosts, finds out what deciding them needs, and hands what passes to the
+ * sequencer.
  *
- * Most events are decided at once, on what is in memory. The rest wait in a queue for their host and
- * DID, so that order is kept (I6) and nobody waits for anybody else's identity.
+ * Most events are decided at once, on what is in memory. The rest wait in a queue for their host
+ * and DID, so that order is kept (I6) and nobody waits for anybody else's identity.
  */
-import { TokenBucket } from '../identity/host-limits.ts'
 import type { IdentityResolver } from '../identity/identity-resolver.ts'
 import type { Identity, Resolution } from '../identity/identity.ts'
 import { publicKeysEqual } from '../crypto/public-key.ts'
-import { sleep, type Clock } from '../lib/clock.ts'
+import { assert } from '../lib/assert.ts'
+import { sleep, type Clock, type Timer } from '../lib/clock.ts'
+import { codeOf } from '../lib/errors.ts'
 import type { Reason } from '../lib/reasons.ts'
 import type { MessageFrame } from '../stream/frame-types.ts'
 import { parseFrame } from '../stream/frame.ts'
 import { isAtprotoDid } from '../syntax/did.ts'
 import type { Arrival } from './host-link.ts'
+import { IdentityLookups } from './identity-lookups.ts'
 import type { Judge } from './judge.ts'
 import type { Decision } from './outcome.ts'
 
 /** Longest that an event waits for the identity of its DID, ms. */
 export const DEFER_MS_MAX: number = 5 * 60_000
-/** Most events that wait for one DID from one host; further ones are dropped. */
+/**
+ * Events that wait for one DID from one host before the host is held back for them. Looking up a DID
+ * takes a moment, and nothing is lost meanwhile.
+ */
 export const DEFERRED_PER_DID_MAX = 100
+/**
+ * How long a host is held back for one DID, ms. After that the DID is at fault, and what else comes for
+ * it is dropped, rather than that the host's other accounts wait.
+ */
+const CROWDED_MS_MAX = 5_000
 /** Shortest pause between two looks for an identity that could not be resolved, ms. */
 const RETRY_MS_MIN = 1_000
 /** Longest pause, so that a directory that is back is noticed, ms. */
 const RETRY_MS_MAX = 30_000
-
-/** Pause before a refresh that was not allowed yet, or not answered, is tried again, ms. */
-const REFRESH_WAIT_MS = 5_000
-
-/** Look-ups of identities that one host may cause in a second, and at once: its accounts, say. */
-const LOOKUPS_PER_SECOND = 50
-const LOOKUPS_BURST = 1_000
 
 export interface AdmissionOptions {
   readonly judge: Judge
@@ -52,16 +56,26 @@ export interface AdmissionOptions {
   readonly onVerifyMs?: (ms: number) => void
   /** A defect: something threw that must not. The event has been dropped. */
   readonly onDefect: (error: unknown) => void
+  /** State could not be read or written. The event has no outcome: its host sends it again. */
+  readonly onFailed: (error: unknown) => void
 }
 
-interface Waiting {
-  readonly arrival: Arrival
+/**
+ * An event that waits, as the bytes it came in: decoded, an event can take many times its size, and
+ * bounds count bytes.
+ */
+interface Waiting extends Omit<Arrival, 'frame'> {
+  readonly bytes: Uint8Array
   readonly deadlineMs: number
 }
 
 /** Events of one DID from one host that are decided one after another. */
 interface Queue {
   readonly waiting: Waiting[]
+  /** Runs while the host is held back for this queue. */
+  crowded: Timer | null
+  /** The host has been held back long enough: what finds the queue full is dropped. */
+  isSlow: boolean
 }
 
 /** What has already been tried for an event. */
@@ -78,15 +92,16 @@ function didOf(frame: MessageFrame): string {
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #queues = new Map<string, Queue>()
-  /** What each host may still cause in look-ups. One for each host there is. */
-  readonly #lookups = new Map<number, TokenBucket>()
   readonly #stop = new AbortController()
+  readonly #lookups: IdentityLookups
   readonly #running = new Set<Promise<void>>()
   #waiting = 0
   #waitingBytes = 0
 
   constructor(options: AdmissionOptions) {
     this.#options = options
+    const { identities, clock } = options
+    this.#lookups = new IdentityLookups(identities, clock, this.#stop.signal)
   }
 
   /** Events that wait, and their bytes. */
@@ -96,6 +111,14 @@ export class Admission {
 
   /** Decides the event now if everything is at hand, else lets it wait. */
   submit(arrival: Arrival): void {
+    try {
+      this.#admit(arrival)
+    } catch (error) {
+      this.#options.onFailed(error)
+    }
+  }
+
+  #admit(arrival: Arrival): void {
     const did = didOf(arrival.frame)
     if (!isAtprotoDid(did)) {
       this.#options.onDrop(arrival, 'did-invalid', did.slice(0, 128))
@@ -106,9 +129,8 @@ export class Admission {
       this.#enqueue(queue, arrival, did)
       return
     }
-    // An #identity event says that what is known may be out of date.
-    if (arrival.frame.type !== '#identity') {
-      const identity = this.#options.identities.peek(did)
+    if (!asksAnew(arrival.frame)) {
+      const identity = this.#lookups.peek(did)
       if (identity !== undefined && this.#decideNow(arrival, did, identity)) return
     }
     this.#defer(arrival, did)
@@ -136,6 +158,7 @@ export class Admission {
     try {
       return judge.decide(arrival.frame, arrival.link, identity, clock.nowMs())
     } catch (error) {
+      if (isStoreFailure(error)) throw error
       onDefect(error)
       return { kind: 'drop', reason: 'frame-malformed', detail: 'verification failed to finish' }
     } finally {
@@ -144,22 +167,41 @@ export class Admission {
   }
 
   #enqueue(queue: Queue, arrival: Arrival, did: string): void {
-    if (queue.waiting.length >= DEFERRED_PER_DID_MAX) {
+    if (queue.isSlow && queue.waiting.length >= DEFERRED_PER_DID_MAX) {
       this.#options.onDrop(arrival, 'deferred-overflow', did)
       return
     }
-    const kept = unpinned(arrival)
-    queue.waiting.push({
-      arrival: kept,
-      deadlineMs: this.#options.clock.monotonicMs() + DEFER_MS_MAX,
-    })
+    const { frame, ...origin } = arrival
+    const deadlineMs = this.#options.clock.monotonicMs() + DEFER_MS_MAX
+    // A copy: what came in may be a small part of a large read.
+    const bytes = new Uint8Array(frame.bytes)
+    queue.waiting.push({ ...origin, bytes, deadlineMs })
     this.#waiting++
-    this.#waitingBytes += kept.frame.bytes.length
+    this.#waitingBytes += bytes.length
+    arrival.link.defer(bytes.length)
+    if (queue.waiting.length >= DEFERRED_PER_DID_MAX) this.#crowd(queue, arrival.link)
+  }
+
+  /** Holds the host back until the queue is shorter, or for as long as one DID is worth. */
+  #crowd(queue: Queue, link: Arrival['link']): void {
+    if (queue.crowded !== null || queue.isSlow) return
+    link.crowd('begin')
+    queue.crowded = this.#options.clock.after(CROWDED_MS_MAX, () => {
+      queue.isSlow = true
+      this.#uncrowd(queue, link)
+    })
+  }
+
+  #uncrowd(queue: Queue, link: Arrival['link']): void {
+    if (queue.crowded === null) return
+    queue.crowded.cancel()
+    queue.crowded = null
+    link.crowd('end')
   }
 
   #defer(arrival: Arrival, did: string): void {
     const key = queueKey(arrival, did)
-    const queue: Queue = { waiting: [] }
+    const queue: Queue = { waiting: [], crowded: null, isSlow: false }
     this.#queues.set(key, queue)
     this.#enqueue(queue, arrival, did)
     const running = this.#drain(queue, key, did).finally(() => this.#running.delete(running))
@@ -174,30 +216,35 @@ export class Admission {
         this.#queues.delete(key)
         return
       }
+      const arrival = arrivalOf(next)
       try {
-        await this.#decideWaiting(next, did)
+        await this.#decideWaiting(arrival, did, next.deadlineMs)
       } catch (error) {
+        if (isStoreFailure(error)) {
+          this.#options.onFailed(error)
+          return
+        }
         this.#options.onDefect(error)
-        this.#options.onDrop(next.arrival, 'identity-unresolved', 'the look-up failed')
+        this.#options.onDrop(arrival, 'identity-unresolved', 'the look-up failed')
       }
       queue.waiting.shift()
       this.#waiting--
-      this.#waitingBytes -= next.arrival.frame.bytes.length
+      this.#waitingBytes -= next.bytes.length
+      next.link.undefer(next.bytes.length)
+      if (queue.waiting.length <= DEFERRED_PER_DID_MAX / 2) this.#uncrowd(queue, next.link)
     }
   }
 
-  async #decideWaiting({ arrival, deadlineMs }: Waiting, did: string): Promise<void> {
-    const { identities, onDrop } = this.#options
+  async #decideWaiting(arrival: Arrival, did: string, deadlineMs: number): Promise<void> {
+    const { onDrop } = this.#options
     const { signal } = this.#stop
     const tried: Tried = { refreshed: false, statusAsked: false }
-    let resolution: Resolution
-    if (arrival.frame.type === '#identity') {
-      await this.#awaitTurn(arrival)
-      resolution = await this.#announced(arrival, did)
-      tried.refreshed = true
-    } else {
-      if (identities.peek(did) === undefined) await this.#awaitTurn(arrival)
-      resolution = await identities.resolve(did, { signal })
+    let resolution = await this.#lookups.resolve(arrival.link, did)
+    const isHost = resolution.ok && resolution.identity.pdsHostname === arrival.link.hostname
+    if (isHost && asksAnew(arrival.frame)) {
+      const event = `${arrival.hostEpoch} ${arrival.hostSeq}`
+      resolution = await this.#lookups.fresh(arrival.link, did, event)
+      tried.refreshed = !resolution.ok || !resolution.stale
     }
     for (;;) {
       if (signal.aborted) return
@@ -230,7 +277,7 @@ export class Admission {
     failed: Extract<Resolution, { readonly ok: false }>,
     deadlineMs: number,
   ): Promise<Resolution | null> {
-    const { clock, identities, onDrop, onDeferred } = this.#options
+    const { clock, onDrop, onDeferred } = this.#options
     const { signal } = this.#stop
     if (failed.reason === 'identity-missing') {
       onDrop(arrival, 'identity-missing', failed.detail)
@@ -243,7 +290,7 @@ export class Admission {
     }
     onDeferred('identity-unresolved')
     await sleep(clock, waitMs, signal)
-    return signal.aborted ? null : identities.resolve(did, { signal })
+    return signal.aborted ? null : this.#lookups.resolve(arrival.link, did)
   }
 
   /** Asks whoever can lift a refusal; null when it stands. */
@@ -255,71 +302,29 @@ export class Admission {
     tried: Tried,
     deadlineMs: number,
   ): Promise<Resolution | null> {
-    const { identities, recheckStatus } = this.#options
-    const { signal } = this.#stop
     if (decision.kind === 'doubt-status' && !tried.statusAsked) {
       tried.statusAsked = true
-      const active = await recheckStatus(arrival, did)
-      return active ? identities.resolve(did, { signal }) : null
+      const active = await this.#options.recheckStatus(arrival, did)
+      return active ? this.#lookups.resolve(arrival.link, did) : null
     }
     if (decision.kind !== 'doubt-identity' || tried.refreshed) return null
+    // Asked for after the event had come: there is nothing newer to hope for.
+    if (before.fetchedAtMs > arrival.receivedAtMs) return null
     tried.refreshed = true
     this.#options.onDeferred(decision.reason)
-    const fresh = await this.#refresh(arrival, did, deadlineMs)
+    const cause = arrival.frame.type === '#identity' ? 'announcement' : 'event'
+    const fresh = await this.#lookups.again(arrival.link, did, cause, deadlineMs)
     if (!fresh.ok) return fresh.reason === 'identity-missing' ? null : fresh
     return sameIdentity(before, fresh.identity) ? null : fresh
   }
+}
 
-  /** The identity after an `#identity` event: as new as the event, however often they come. */
-  async #announced(arrival: Arrival, did: string): Promise<Resolution> {
-    const { identities } = this.#options
-    const { signal } = this.#stop
-    const refreshed = await identities.refresh(did, { signal, scope: scopeOf(arrival) })
-    if (!refreshed.ok || refreshed.refreshLimited !== true) return refreshed
-    identities.purge(did)
-    return identities.resolve(did, { signal })
-  }
-
-  /** Waits until the host may cause another look-up. */
-  async #awaitTurn(arrival: Arrival): Promise<void> {
-    const { clock } = this.#options
-    const { id } = arrival.link
-    let bucket = this.#lookups.get(id)
-    if (bucket === undefined) {
-      bucket = new TokenBucket(clock, LOOKUPS_PER_SECOND, LOOKUPS_BURST)
-      this.#lookups.set(id, bucket)
-    }
-    const waitMs = bucket.reserve()
-    if (waitMs > 0) await sleep(clock, waitMs, this.#stop.signal)
-  }
-
-  /**
-   * The identity as the network has it now. On one host's word a DID is refreshed once a minute at
-   * most, and a directory may be down: the event keeps its place until its deadline, and only its host
-   * and DID wait.
-   */
-  async #refresh(arrival: Arrival, did: string, deadlineMs: number): Promise<Resolution> {
-    const { identities, clock } = this.#options
-    const { signal } = this.#stop
-    await this.#awaitTurn(arrival)
-    for (;;) {
-      const resolution = await identities.refresh(did, { signal, scope: scopeOf(arrival) })
-      const isNew = resolution.ok
-        ? resolution.refreshLimited !== true && !resolution.stale
-        : resolution.reason === 'identity-missing'
-      if (isNew || signal.aborted) return resolution
-      if (clock.monotonicMs() + REFRESH_WAIT_MS > deadlineMs) return resolution
-      await sleep(clock, REFRESH_WAIT_MS, signal)
-    }
-  }
+function isStoreFailure(error: unknown): boolean {
+  return codeOf(error) === 'STORE_FAILED'
 }
 
 function queueKey(arrival: Arrival, did: string): string {
   return `${arrival.link.id} ${did}`
-}
-
-function scopeOf(arrival: Arrival): string {
-  return String(arrival.link.id)
 }
 
 function sameIdentity(a: Identity, b: Identity): boolean {
@@ -328,12 +333,17 @@ function sameIdentity(a: Identity, b: Identity): boolean {
   return publicKeysEqual(a.signingKey, b.signingKey)
 }
 
-/** The arrival on bytes of its own, if those it came on hold much else in memory. */
-function unpinned(arrival: Arrival): Arrival {
-  const { bytes } = arrival.frame
-  if (bytes.buffer.byteLength <= bytes.length * 2) return arrival
-  const parsed = parseFrame(new Uint8Array(bytes))
-  return parsed.ok && parsed.value.kind === 'message'
-    ? { ...arrival, frame: parsed.value }
-    : arrival
+/**
+ * True for events before which the identity is asked for anew: `#identity` says that it has changed, and
+ * an end of activity, which nobody signs, may come from a host that is no longer the account's.
+ */
+function asksAnew(frame: MessageFrame): boolean {
+  return frame.type === '#identity' || (frame.type === '#account' && !frame.body.active)
+}
+
+function arrivalOf(waiting: Waiting): Arrival {
+  const { link, hostSeq, hostEpoch, receivedAtMs, bytes } = waiting
+  const parsed = parseFrame(bytes)
+  assert(parsed.ok && parsed.value.kind === 'message', 'what waits has been parsed before')
+  return { link, hostSeq, hostEpoch, receivedAtMs, frame: parsed.value }
 }

@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
-import type { Reason } from '../lib/reasons.ts'
+import type { InvalidReason, Reason } from '../lib/reasons.ts'
 import { TokenBucket } from '../identity/host-limits.ts'
 import { parseFrame } from '../stream/frame.ts'
 import type { ErrorFrame, MessageFrame, ParsedFrame } from '../stream/frame-types.ts'
@@ -12,18 +12,18 @@ import { Subscriber, type SubscriberClose } from '../stream/subscriber.ts'
 import type { BackoffState } from '../stream/subscriber-machine.ts'
 import type { Transport } from '../stream/transport.ts'
 import type { HostRow } from '../store/relay-store.ts'
-import { CursorTracker } from './cursor-tracker.ts'
+import { HostSequence, type SequencePlace } from './host-sequence.ts'
 
 /** Undecided events of one host beyond which it is held back, and where it is let go on. */
-const PENDING_EVENTS_MAX = 1_000
-const PENDING_EVENTS_RESUME = 500
+const PENDING_EVENTS_MAX = 5_000
+const PENDING_EVENTS_RESUME = 2_500
+/** Bytes of its events that wait for identities, likewise. */
+const DEFERRED_BYTES_MAX = 16 * 1024 * 1024
+const DEFERRED_BYTES_RESUME = 8 * 1024 * 1024
 /** Seconds of its rate that a host may send at once: room for a reconnect's backlog. */
 const BURST_SECONDS = 10
-/** Falling seqs one after another, on one connection, after which the sequence counts as restarted. */
-const SEQ_FALLS_MAX = 100
-/** Sequence restarts of one host that are followed in a day; each may replay its whole window. */
-const RESTARTS_PER_DAY_MAX = 24
-const DAY_MS = 86_400_000
+/** Bytes that count as one event against a host's rate: three times the average frame. */
+const BYTES_PER_TOKEN = 16 * 1024
 
 /** An event of a host that has not been decided. */
 export interface Arrival {
@@ -51,8 +51,8 @@ export interface HostLinkOptions {
   readonly row: HostRow
   /** `wss://host`. */
   readonly webSocketUrl: string
-  /** Seqs over the cursor that the log already holds. */
-  readonly ahead: Iterable<number>
+  /** Where its sequence stands; newer than what the row says. */
+  readonly place: SequencePlace
   /** Cursor for a host without one: 0 for its oldest event, null for live. */
   readonly firstCursor: number | null
   readonly eventsPerSecond: number
@@ -71,19 +71,18 @@ export class HostLink {
   readonly #options: HostLinkOptions
   readonly #subscriber: Subscriber
   readonly #bucket: TokenBucket
-  #tracker: CursorTracker
-  #epoch: number
+  readonly #sequence: HostSequence
   #connected = false
-  /** Seq of the last message on this connection; null right after it opened. */
-  #lastSeq: number | null = null
-  #cursorSent: number | null = null
-  #seqFalls = 0
-  #restarts: number[] = []
   #lastEventAtMs: number | null
   #lagMs: number | null = null
   #rateTimer: Timer | null = null
+  #deferredBytes = 0
+  /** DIDs that it is held back for. */
+  #crowds = 0
   #heldByPending = false
   #heldByOwner = false
+  /** The connection is being given up: what still comes on it is not wanted. */
+  #abandoned = false
 
   constructor(options: HostLinkOptions) {
     const { row } = options
@@ -92,14 +91,13 @@ export class HostLink {
     this.endpoint = row.endpoint
     this.requested = row.requested
     this.#options = options
-    this.#epoch = row.epoch
     this.#lastEventAtMs = row.lastEventAtMs
-    this.#tracker = new CursorTracker(row.cursor, options.ahead)
+    this.#sequence = new HostSequence(options.place, options.firstCursor)
     const { eventsPerSecond, clock } = options
     this.#bucket = new TokenBucket(clock, eventsPerSecond, eventsPerSecond * BURST_SECONDS)
     this.#subscriber = new Subscriber({
       endpoint: options.webSocketUrl,
-      cursor: () => this.#nextCursor(),
+      cursor: () => this.#sequence.connect(),
       transport: options.transport,
       clock,
       random: options.random,
@@ -107,7 +105,7 @@ export class HostLink {
       listener: {
         onOpen: () => this.#onOpen(),
         onFrame: (bytes) => this.#onFrame(bytes),
-        onBadMessage: (reason) => options.events.onDropped(reason, `host ${this.hostname}`),
+        onBadMessage: (reason) => this.#onBadMessage(reason),
         onClosed: (close) => this.#onClosed(close),
         onBackoff: (backoff) => options.events.onBackoff(backoff),
       },
@@ -138,16 +136,26 @@ export class HostLink {
   }
 
   get epoch(): number {
-    return this.#epoch
+    return this.#sequence.epoch
   }
 
   get cursor(): number | null {
-    return this.#tracker.cursor
+    return this.#sequence.tracker.cursor
+  }
+
+  /** See CursorTracker. */
+  get aheadFromSeq(): number | null {
+    return this.#sequence.tracker.aheadFromSeq
   }
 
   /** Events received and not decided. */
   get pending(): number {
-    return this.#tracker.pending
+    return this.#sequence.tracker.pending
+  }
+
+  /** Bytes of its events that wait for identities. */
+  get deferredBytes(): number {
+    return this.#deferredBytes
   }
 
   get lastEventAtMs(): number | null {
@@ -175,28 +183,62 @@ export class HostLink {
     this.#applyHold()
   }
 
-  /** The event has its outcome, and the cursor may move past it. */
-  settle(arrival: Arrival): void {
-    if (arrival.hostEpoch !== this.#epoch) return
-    this.#tracker.done(arrival.hostSeq)
-    this.#options.events.onMoved()
-    if (this.#heldByPending && this.#tracker.pending <= PENDING_EVENTS_RESUME) {
-      this.#heldByPending = false
-      this.#applyHold()
-    }
+  /** An event of the host waits for an identity. */
+  defer(bytes: number): void {
+    this.#deferredBytes += bytes
+    this.#weigh()
   }
 
-  #nextCursor(): number | null {
-    const { firstCursor } = this.#options
-    this.#cursorSent = this.#tracker.cursor ?? firstCursor
-    return this.#cursorSent
+  /** Too many of its events wait for one DID, or no longer do. */
+  crowd(what: 'begin' | 'end'): void {
+    this.#crowds += what === 'begin' ? 1 : -1
+    this.#applyHold()
+  }
+
+  /** It waits no longer. */
+  undefer(bytes: number): void {
+    this.#deferredBytes -= bytes
+    this.#weigh()
+  }
+
+  /**
+   * The event has its outcome, and the cursor may move past it.
+   *
+   * @param logSeq Our own seq of it, null when it was dropped.
+   */
+  settle(arrival: Arrival, logSeq: number | null): void {
+    if (arrival.hostEpoch !== this.#sequence.epoch) return
+    this.#sequence.tracker.done(arrival.hostSeq, logSeq)
+    this.#options.events.onMoved()
+    this.#weigh()
+  }
+
+  /** Holds the host back or lets it go on, by what of it is undecided. */
+  #weigh(): void {
+    const { pending } = this.#sequence.tracker
+    const bytes = this.#deferredBytes
+    if (this.#heldByPending) {
+      if (pending > PENDING_EVENTS_RESUME || bytes > DEFERRED_BYTES_RESUME) return
+    } else if (pending < PENDING_EVENTS_MAX && bytes < DEFERRED_BYTES_MAX) return
+    this.#heldByPending = !this.#heldByPending
+    this.#applyHold()
+  }
+
+  #onBadMessage(reason: InvalidReason): void {
+    this.#options.events.onDropped(reason, `host ${this.hostname}`)
+    this.#takeTokens(0)
+    // While the host is held back, messages before the large one have not been seen: the next attempt
+    // begins at the cursor and meets it again.
+    if (reason !== 'frame-too-large' || this.#isHeld) return
+    const last = this.#sequence.stepOver()
+    if (last !== null) this.#options.events.onNotice('message stepped over', `after seq ${last}`)
   }
 
   #onOpen(): void {
     this.#connected = true
-    this.#lastSeq = null
-    this.#seqFalls = 0
-    this.#options.events.onConnection('opened', `cursor ${String(this.#cursorSent)}`)
+    this.#abandoned = false
+    this.#sequence.opened()
+    this.#options.events.onConnection('opened', `cursor ${String(this.#sequence.cursorSent)}`)
   }
 
   #onClosed(close: SubscriberClose): void {
@@ -208,9 +250,10 @@ export class HostLink {
 
   #onFrame(bytes: Uint8Array): void {
     const { events, clock } = this.#options
+    if (this.#abandoned) return
     const parsed = parseFrame(bytes)
     events.onReceived(parsed.ok ? kindOf(parsed.value) : 'malformed', bytes.length)
-    this.#takeToken()
+    this.#takeTokens(bytes.length)
     if (!parsed.ok) {
       events.onDropped(parsed.reason, parsed.detail)
       return
@@ -229,77 +272,52 @@ export class HostLink {
     const eventMs = Date.parse(frame.body.time)
     this.#lagMs = Number.isNaN(eventMs) ? null : Math.max(0, nowMs - eventMs)
     // Known: it was decided before the connection or the process broke off.
-    if (this.#tracker.begin(frame.seq) === 'known') {
+    if (this.#sequence.tracker.begin(frame.seq) === 'known') {
       this.#options.events.onMoved()
       return
     }
-    if (this.#tracker.pending >= PENDING_EVENTS_MAX) {
-      this.#heldByPending = true
-      this.#applyHold()
-    }
+    this.#weigh()
     this.#options.events.onArrival({
       link: this,
       frame,
       hostSeq: frame.seq,
-      hostEpoch: this.#epoch,
+      hostEpoch: this.#sequence.epoch,
       receivedAtMs: nowMs,
     })
   }
 
   #skip(seq: number): void {
-    if (this.#tracker.begin(seq) === 'new') this.#tracker.done(seq)
+    const { tracker } = this.#sequence
+    if (tracker.begin(seq) === 'new') tracker.done(seq, null)
     this.#options.events.onMoved()
   }
 
-  /** Checks that seqs rise on this connection; finds out when the host's sequence has restarted. */
   #inOrder(seq: number): boolean {
-    const last = this.#lastSeq
-    if (last === null && this.#cursorSent !== null && seq < this.#cursorSent) {
-      // The first message after our cursor lies before it: the host counts anew.
-      this.#restart(`seq ${seq} after cursor ${this.#cursorSent}`)
-    } else if (last !== null && seq <= last) {
-      this.#options.events.onDropped('seq-not-rising', `seq ${seq} after ${last}`)
-      this.#seqFalls++
-      if (this.#seqFalls === SEQ_FALLS_MAX) this.#restart(`${SEQ_FALLS_MAX} falling seqs`)
-      else return false
-    }
-    this.#seqFalls = 0
-    this.#lastSeq = seq
-    return true
-  }
-
-  /**
-   * Starts over in a new epoch: the host's sequence no longer means what it did. Repeated events are
-   * told by their rev.
-   */
-  #restart(why: string): boolean {
-    const nowMs = this.#options.clock.nowMs()
-    this.#restarts = this.#restarts.filter((atMs) => nowMs - atMs < DAY_MS)
-    if (this.#restarts.length >= RESTARTS_PER_DAY_MAX) {
-      this.#options.events.onNotice('sequence restart ignored', `${why}; too many in a day`)
-      return false
-    }
-    this.#restarts.push(nowMs)
-    this.#epoch++
-    this.#tracker = new CursorTracker(null)
-    this.#lastSeq = null
-    this.#heldByPending = false
-    this.#applyHold()
-    this.#options.events.onMoved()
-    this.#options.events.onNotice('sequence restarted', why)
-    return true
+    const verdict = this.#sequence.arrive(seq, this.#options.clock.nowMs())
+    if (verdict.kind === 'drop') this.#options.events.onDropped('seq-not-rising', verdict.detail)
+    if (verdict.kind === 'restarted') this.#startOver(verdict.detail)
+    return verdict.kind === 'next'
   }
 
   #onErrorFrame(frame: ErrorFrame): void {
     this.#options.events.onNotice(`error ${frame.error}`, frame.message ?? '')
     if (frame.error !== 'FutureCursor') return
-    // The next attempt asks for everything the host still has.
-    if (this.#restart(`FutureCursor at ${String(this.#cursorSent)}`))
-      this.#tracker = new CursorTracker(0)
+    const verdict = this.#sequence.future(this.#options.clock.nowMs())
+    if (verdict.kind === 'restarted') this.#startOver(verdict.detail)
   }
 
-  #takeToken(): void {
-    const waitMs = this.#bucket.reserve()
+  /** The host counts anew: connects again, so that it sends everything it has. */
+  #startOver(why: string): void {
+    this.#options.events.onMoved()
+    this.#options.events.onNotice('sequence restarted', why)
+    this.#abandoned = true
+    this.#weigh()
+    this.#subscriber.reconnect()
+  }
+
+  /** Takes the event and its bytes out of what the host may send; holds it back when it is over. */
+  #takeTokens(bytes: number): void {
+    const waitMs = this.#bucket.reserve(Math.max(1, Math.ceil(bytes / BYTES_PER_TOKEN)))
     if (waitMs === 0 || this.#rateTimer !== null) return
     this.#rateTimer = this.#options.clock.after(waitMs, () => {
       this.#rateTimer = null
@@ -308,9 +326,12 @@ export class HostLink {
     this.#applyHold()
   }
 
+  get #isHeld(): boolean {
+    return this.#heldByPending || this.#heldByOwner || this.#crowds > 0 || this.#rateTimer !== null
+  }
+
   #applyHold(): void {
-    if (this.#heldByPending || this.#heldByOwner || this.#rateTimer !== null)
-      this.#subscriber.pause()
+    if (this.#isHeld) this.#subscriber.pause()
     else this.#subscriber.resume()
   }
 }

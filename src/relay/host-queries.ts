@@ -3,17 +3,14 @@ import type { HttpClient } from '../identity/http-client.ts'
 import { fromUtf8 } from '../lib/bytes.ts'
 import { messageOf } from '../lib/errors.ts'
 
-/** What `getRepoStatus` of a host says; null when it gave no usable answer. */
+/** What `getRepoStatus` of a host says. Its texts are not taken over: they are a stranger's. */
 export interface RemoteStatus {
   readonly active: boolean
-  readonly status: string | null
 }
 
 /** Time for one answer, ms: a host that needs longer is not fit to be relayed. */
 const TIMEOUT_MS = 5_000
 const BYTES_MAX = 64 * 1024
-/** Longest status text taken over. */
-const STATUS_CHARS_MAX = 128
 
 function jsonObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
   const text = fromUtf8(bytes)
@@ -41,9 +38,7 @@ export async function askRepoStatus(
     if (response.status !== 200) return null
     const body = jsonObject(response.bytes)
     if (body === null || body['did'] !== did || typeof body['active'] !== 'boolean') return null
-    const status = body['status']
-    const text = typeof status === 'string' ? status.slice(0, STATUS_CHARS_MAX) : null
-    return { active: body['active'], status: text }
+    return { active: body['active'] }
   } catch {
     return null
   }

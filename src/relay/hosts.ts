@@ -7,7 +7,7 @@ import type { HostProgress, HostRow, RelayStore } from '../store/relay-store.ts'
 import type { Transport } from '../stream/transport.ts'
 import { HostLink, type HostLinkEvents } from './host-link.ts'
 import { hostStatus } from './host-status.ts'
-import type { HostPosition } from './recovery.ts'
+import type { SequencePlace } from './host-sequence.ts'
 import type { HostStatus } from './relay-view.ts'
 
 export interface HostsOptions {
@@ -22,6 +22,8 @@ export interface HostsOptions {
   readonly activeAccounts: (hostId: number) => number
   /** What a link's events lead to, but for what is saved here. */
   readonly events: (hostname: string) => Omit<HostLinkEvents, 'onBackoff' | 'onMoved'>
+  /** The store could not be written. */
+  readonly onFailed: (error: unknown) => void
 }
 
 interface Host {
@@ -46,14 +48,15 @@ export class Hosts {
   readonly #byName = new Map<string, Host>()
   /** Hosts whose place may differ from what the store holds. */
   readonly #moved = new Set<number>()
+  #held = false
 
   constructor(options: HostsOptions) {
     this.#options = options
   }
 
   /** Takes up the hosts of the store and connects to those that are not banned. */
-  start(rows: readonly HostRow[], positions: ReadonlyMap<number, HostPosition>): void {
-    for (const row of rows) this.#open(row, must(positions.get(row.id), 'host position'))
+  start(rows: readonly HostRow[], places: ReadonlyMap<number, SequencePlace>): void {
+    for (const row of rows) this.#open(row, must(places.get(row.id), 'place of a host'))
     for (const { link, banned } of this.#byId.values()) if (!banned) link.start()
   }
 
@@ -66,7 +69,7 @@ export class Hosts {
       createdAtMs: clock.nowMs(),
       requested: origin === 'requested',
     })
-    this.#open(row, { epoch: 0, cursor: null, ahead: new Set() }).link.start()
+    this.#open(row, { epoch: 0, cursor: null, ahead: new Map() }).link.start()
   }
 
   has(hostname: string): boolean {
@@ -101,11 +104,14 @@ export class Hosts {
     return this.#byId.get(hostId)?.banned ?? false
   }
 
+  /** Holds back all hosts, those that are added later too. */
   hold(): void {
+    this.#held = true
     for (const { link } of this.#byId.values()) link.hold()
   }
 
   release(): void {
+    this.#held = false
     for (const { link } of this.#byId.values()) link.release()
   }
 
@@ -117,8 +123,9 @@ export class Hosts {
   changedProgress(): HostProgress[] {
     const changed: HostProgress[] = []
     for (const id of this.#moved) {
-      const { epoch, cursor, lastEventAtMs } = must(this.link(id), 'host that moved')
-      changed.push({ id, epoch, cursor, lastEventAtMs })
+      const link = must(this.link(id), 'host that moved')
+      const { epoch, cursor, aheadFromSeq, lastEventAtMs } = link
+      changed.push({ id, epoch, cursor, aheadFromSeq, lastEventAtMs })
     }
     return changed
   }
@@ -152,15 +159,15 @@ export class Hosts {
     return { hostname, status, cursor, accounts, pending, lagMs }
   }
 
-  #open(row: HostRow, position: HostPosition): Host {
-    const { store, newHostsFrom, events } = this.#options
+  #open(row: HostRow, place: SequencePlace): Host {
+    const { store, newHostsFrom, events, onFailed } = this.#options
     // The name was accepted when the host was added, under whatever policy held then.
     const parsed = parseHostname(row.endpoint, { allowPrivateNetwork: true })
     const address = must(parsed.ok ? parsed.value : null, 'endpoint of a stored host')
     const link = new HostLink({
-      row: { ...row, epoch: position.epoch, cursor: position.cursor },
+      row,
       webSocketUrl: address.webSocketUrl,
-      ahead: position.ahead,
+      place,
       firstCursor: newHostsFrom === 'oldest' ? 0 : null,
       eventsPerSecond: this.#options.eventsPerSecond,
       transport: this.#options.transport,
@@ -168,11 +175,17 @@ export class Hosts {
       random: this.#options.random,
       events: {
         ...events(row.hostname),
-        onBackoff: ({ attempt, nextAttemptAtMs }) =>
-          store.setBackoff(row.id, attempt, nextAttemptAtMs),
+        onBackoff: ({ attempt, nextAttemptAtMs }) => {
+          try {
+            store.setBackoff(row.id, attempt, nextAttemptAtMs)
+          } catch (error) {
+            onFailed(error)
+          }
+        },
         onMoved: () => this.#moved.add(row.id),
       },
     })
+    if (this.#held) link.hold()
     const host: Host = { link, banned: row.banned }
     this.#byId.set(row.id, host)
     this.#byName.set(row.hostname, host)

@@ -7,11 +7,12 @@
  *   their pure rules; `crawl.ts`: requests to add one; `host-queries.ts`: questions to them
  * - `admission.ts`: what waits for what; `judge.ts`, `outcome.ts`: the decision on one event
  * - `accounts.ts`: status and head of each account; `status-checks.ts`: contradictions
- * - `outflow.ts`: the way from decision to publication; `sequencer.ts`: the only writer; `recovery.ts`: state and positions after a start
+ * - `outflow.ts`: the way from decision to publication; `sequencer.ts`: the only writer;
+ *   `recovery.ts`: state and positions after a start
  * - `relay-pages.ts`: listings
  *
- * An event goes link, admission, judge, sequencer, log. Its account's row is replaced in memory when
- * it is given a seq and in the store when that is durable; the host's cursor moves after both.
+ * An event goes link, admission, judge, sequencer, log. Its account's row is replaced in memory
+ * when it is given a seq and in the store when that is durable; the host's cursor moves after both.
  *
  * Nothing here serves HTTP or sockets of subscribers; nothing emits what was not verified.
  */

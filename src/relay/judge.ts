@@ -1,6 +1,6 @@
 /**
- * The decision on one event, given what is known at the moment: identity, account, head. Synchronous
- * and without effects; what is missing is for ./admission.ts to find out.
+ * The decision on one event, given what is known at the moment: identity, account, head.
+ * Synchronous and without effects; what is missing is for ./admission.ts to find out.
  */
 import type { SignatureVerifier } from '../crypto/verifier.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -27,6 +27,9 @@ export interface JudgeOptions {
   /** Most active accounts of a host that came by request. */
   readonly hostAccountLimit: number
 }
+
+/** How many accounts, inactive ones included, a host may have for each active one allowed. */
+const INACTIVE_SHARE = 10
 
 type Repository = Extract<MessageFrame, { readonly type: '#commit' | '#sync' }>
 
@@ -56,7 +59,7 @@ export class Judge {
     }
     if (frame.type === '#identity') return pass(account)
     if (account.takendown) return drop('account-takendown', account.did)
-    if (frame.type === '#account') return passStatus(account, frame.body)
+    if (frame.type === '#account') return this.#decideStatus(frame.body, account, host)
     if (!account.active) {
       return {
         kind: 'doubt-status',
@@ -67,13 +70,35 @@ export class Judge {
     return this.#decideRepository(frame, account, identity, nowMs)
   }
 
-  /** The account's row, moved to `host` if it was elsewhere; null when the host has no room for it. */
+  /**
+   * The account's row, moved to `host` if it was elsewhere; null when the host has no room for it.
+   */
   #accountAt(did: string, host: EventHost): AccountRow | null {
-    const { accounts, hostAccountLimit } = this.#options
+    const { accounts } = this.#options
     const known = accounts.get(did)
     if (known !== null && known.hostId === host.id) return known
-    if (host.requested && accounts.activeOf(host.id) >= hostAccountLimit) return null
-    return known === null ? accounts.fresh(did, host.id) : { ...known, hostId: host.id }
+    const account = known === null ? accounts.fresh(did, host.id) : { ...known, hostId: host.id }
+    return this.hasRoomFor(account, host) ? account : null
+  }
+
+  /**
+   * Whether a host may have one more account, or one more that is active. Hosts that the operator
+   * named have no limit; inactive accounts count against a wider one, so that they cost nothing to
+   * honest hosts and are no way around.
+   */
+  hasRoomFor(account: AccountRow, host: EventHost): boolean {
+    if (!host.requested) return true
+    const { accounts, hostAccountLimit } = this.#options
+    const isKnownHere = accounts.get(account.did)?.hostId === host.id
+    const all = accounts.allOf(host.id) - (isKnownHere ? 1 : 0)
+    return accounts.activeOf(host.id) < hostAccountLimit && all < hostAccountLimit * INACTIVE_SHARE
+  }
+
+  #decideStatus(body: AccountBody, account: AccountRow, host: EventHost): Decision {
+    if (body.active && !account.active && !this.hasRoomFor(account, host)) {
+      return drop('account-throttled', `host has ${this.#options.hostAccountLimit} accounts`)
+    }
+    return passStatus(account, body)
   }
 
   #decideRepository(

@@ -6,7 +6,8 @@ import type { AccountRow } from '../store/relay-store.ts'
  * - `pass`: to be sequenced; `account` is the row as the event leaves it, given the event's seq;
  * - `drop`: refused for good;
  * - `doubt-identity`: refused on what is known of the DID, which should be asked for anew once;
- * - `doubt-status`: refused because the account is inactive, which its host should be asked about once.
+ * - `doubt-status`: refused because the account is inactive, which its host should be asked about
+ *   once.
  */
 export type Decision =
   | {

@@ -1,10 +1,9 @@
 /**
- * Brings state up to the log after a start (I8), and finds which events of each host the log already
- * holds, so that what hosts send again is not taken twice.
+ * Brings state up to the log after a start (I8), and finds which events of each host the log
+ * already holds, so that what hosts send again is not taken twice.
  */
 import { parseCar } from '../data/car.ts'
 import { COMMIT_CAR_BLOCKS_MAX } from '../lib/limits.ts'
-import { must } from '../lib/assert.ts'
 import type { IndexEntry, LogRecord } from '../log/log-types.ts'
 import { decodeCommit } from '../repo/commit.ts'
 import type { AccountRow, HostRow, RelayStore } from '../store/relay-store.ts'
@@ -13,8 +12,9 @@ import type { MessageFrame } from '../stream/frame-types.ts'
 import { payloadRange } from '../stream/wire-frame.ts'
 import { SkeinError } from '../lib/errors.ts'
 import type { Accounts } from './accounts.ts'
-import { DEFER_MS_MAX } from './admission.ts'
+import type { SequencePlace } from './host-sequence.ts'
 import { withStatus } from './judge.ts'
+import { ownActOf, rowAfterOwn } from './own-events.ts'
 
 /** The part of the log that recovery reads. */
 export interface RecoveryLog {
@@ -83,22 +83,15 @@ function rowAfter({ entry, frame }: LogRecord, accounts: Accounts): AccountRow {
   const message = parsed.value
   const did = message.type === '#commit' ? message.body.repo : message.body.did
   const known = accounts.get(did)
-  if (entry.hostId === 0)
-    return ownStatus(must(known, 'account of an own event'), message, entry.seq)
-  const account =
-    known === null ? accounts.fresh(did, entry.hostId) : { ...known, hostId: entry.hostId }
-  if (message.type === '#account') return withStatus(account, message.body, entry.seq)
+  const isOwn = entry.hostId === 0
+  const { act, hostId } = isOwn ? ownActOf(entry) : { act: null, hostId: entry.hostId }
+  // What made an account known may have been purged since.
+  const account = known === null ? accounts.fresh(did, hostId) : { ...known, hostId }
   if (message.type === '#identity') return account
-  return { ...account, ...headFrom(message, entry.seq) }
-}
-
-/** The relay's own events are about accounts only: a takedown, its end, or a host's corrected status. */
-function ownStatus(account: AccountRow, message: MessageFrame, seq: number): AccountRow {
-  if (message.type !== '#account') return account
-  const takendown = !message.body.active && message.body.status === 'takendown'
-  return takendown
-    ? { ...account, takendown: true, inactiveSeq: account.inactiveSeq ?? seq }
-    : { ...withStatus(account, message.body, seq), takendown: false }
+  if (message.type !== '#account') return { ...account, ...headFrom(message, entry.seq) }
+  return act === null
+    ? withStatus(account, message.body, entry.seq)
+    : rowAfterOwn(act, account, message.body, entry.seq)
 }
 
 function headFrom(
@@ -115,47 +108,46 @@ function headFrom(
   return { rev: commit.value.rev, commit: cid.slice(), data: commit.value.data.slice() }
 }
 
-/** Where a host's stream stands, as log and state say together. */
-export interface HostPosition {
-  readonly epoch: number
-  readonly cursor: number | null
-  /** Seqs of the host over its cursor that are in the log. */
-  readonly ahead: ReadonlySet<number>
-}
-
 /**
- * How far back the log is searched, from what state has taken in: no event waits longer than this
- * before it is logged, so that older ones lie under their host's cursor. Milliseconds.
+ * Finds where every host's stream stands, as log and state say together: which of its events over its
+ * cursor the log holds already. State says how far back they may lie.
+ *
+ * @param appliedSeq What state said of the log before it was caught up.
  */
-const SEARCH_BACK_MS = DEFER_MS_MAX * 2
-/** Most entries searched. A network at 5,000 events a second logs this many in the time above. */
-const SEARCH_ENTRIES_MAX = 3_000_000
-
-/** Finds the position of every host. `appliedSeq` is what state said before it was caught up. */
-export async function hostPositions(
+export async function hostPlaces(
   log: RecoveryLog,
   hosts: readonly HostRow[],
   appliedSeq: number,
-): Promise<Map<number, HostPosition>> {
-  const positions = new Map<number, { epoch: number; cursor: number | null; ahead: Set<number> }>()
-  for (const { id, epoch, cursor } of hosts) positions.set(id, { epoch, cursor, ahead: new Set() })
-  let endMs = Number.NEGATIVE_INFINITY
-  let searched = 0
-  for await (const entry of log.indexBackwards()) {
-    if (entry.seq <= appliedSeq && endMs === Number.NEGATIVE_INFINITY) {
-      endMs = entry.timeMs - SEARCH_BACK_MS
-    }
-    if (entry.timeMs < endMs || ++searched > SEARCH_ENTRIES_MAX) break
-    const position = positions.get(entry.hostId)
-    if (position === undefined || entry.hostEpoch < position.epoch) continue
-    if (entry.hostEpoch > position.epoch) {
-      // State was lost before it heard that the host had started over.
-      position.epoch = entry.hostEpoch
-      position.cursor = null
-      position.ahead = new Set()
-    }
-    if (position.cursor === null || entry.hostSeq > position.cursor)
-      position.ahead.add(entry.hostSeq)
+): Promise<Map<number, SequencePlace>> {
+  const places = new Map<number, Place>()
+  let fromSeq = appliedSeq + 1
+  for (const { id, epoch, cursor, aheadFromSeq } of hosts) {
+    places.set(id, { epoch, cursor, ahead: new Map() })
+    if (aheadFromSeq !== null) fromSeq = Math.min(fromSeq, aheadFromSeq)
   }
-  return positions
+  for await (const entry of log.indexBackwards()) {
+    if (entry.seq < fromSeq) break
+    const place = places.get(entry.hostId)
+    if (place !== undefined) note(place, entry)
+  }
+  return places
+}
+
+interface Place {
+  epoch: number
+  cursor: number | null
+  ahead: Map<number, number>
+}
+
+function note(place: Place, entry: IndexEntry): void {
+  if (entry.hostEpoch < place.epoch) return
+  if (entry.hostEpoch > place.epoch) {
+    // State was lost before it heard that the host had started over.
+    place.epoch = entry.hostEpoch
+    place.cursor = 0
+    place.ahead = new Map()
+  }
+  if (place.cursor === null || entry.hostSeq > place.cursor) {
+    place.ahead.set(entry.hostSeq, entry.seq)
+  }
 }

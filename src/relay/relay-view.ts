@@ -45,7 +45,9 @@ export type CrawlOutcome =
 export interface RelayView {
   /** `hostname` as the caller sent it. Probes describeServer, so it may take seconds. */
   requestCrawl(hostname: string): Promise<CrawlOutcome>
-  /** Cursor is opaque; null asks for the first page. `invalid-cursor` when it is not one of ours. */
+  /**
+   * Cursor is opaque; null asks for the first page. `invalid-cursor` when it is not one of ours.
+   */
   listHosts(limit: number, cursor: string | null): Page<HostView> | 'invalid-cursor'
   host(hostname: string): HostView | null
   /** Accounts with a known head, in order of first sight. */

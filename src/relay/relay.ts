@@ -20,9 +20,10 @@ import { Admission } from './admission.ts'
 import { Crawl } from './crawl.ts'
 import type { Arrival, HostLinkEvents } from './host-link.ts'
 import { Hosts } from './hosts.ts'
-import { Judge, withStatus } from './judge.ts'
-import { catchUpState, hostPositions } from './recovery.ts'
-import { applyVisibility, Outflow } from './outflow.ts'
+import { Judge } from './judge.ts'
+import { catchUpState, hostPlaces } from './recovery.ts'
+import { Outflow } from './outflow.ts'
+import { ownStatus } from './own-events.ts'
 import { RelayPages } from './relay-pages.ts'
 import type { AccountView, CrawlOutcome, HostView, Page, RelayView } from './relay-view.ts'
 import { StatusChecks } from './status-checks.ts'
@@ -70,6 +71,7 @@ export class Relay implements RelayView {
   readonly #accounts: Accounts
   readonly #hosts: Hosts
   readonly #outflow: Outflow
+  readonly #judge: Judge
   readonly #admission: Admission
   readonly #statusChecks: StatusChecks
   readonly #crawl: Crawl
@@ -96,6 +98,7 @@ export class Relay implements RelayView {
       newHostsFrom: settings.newHostsFrom,
       activeAccounts: (hostId) => accounts.activeOf(hostId),
       events: (hostname) => this.#linkEvents(hostname),
+      onFailed: (error) => this.#fail(error),
     })
     this.#outflow = new Outflow({
       log,
@@ -108,6 +111,8 @@ export class Relay implements RelayView {
       onFailed: (error) => this.#fail(error),
     })
     this.#statusChecks = new StatusChecks(http, clock)
+    const { checks, hostAccountLimit } = settings
+    this.#judge = new Judge({ accounts, verifier: options.verifier, checks, hostAccountLimit })
     this.#admission = this.#createAdmission()
     this.#pages = new RelayPages(store, accounts, this.#hosts)
     this.#crawl = new Crawl({
@@ -131,10 +136,10 @@ export class Relay implements RelayView {
     const accounts = new Accounts(store)
     const recovered = await catchUpState(log, store, accounts)
     if (recovered > 0) logger.info('relay: caught up from the log', { events: recovered })
-    const positions = await hostPositions(log, rows, appliedSeq)
-    for (const row of store.inactiveSince(log.firstSeq)) applyVisibility(log, row)
+    const places = await hostPlaces(log, rows, appliedSeq)
     const relay = new Relay(options, accounts)
-    relay.#hosts.start(rows, positions)
+    relay.#outflow.hideInactive(store.inactiveSince(log.firstSeq))
+    relay.#hosts.start(rows, places)
     relay.#tick()
     return relay
   }
@@ -151,10 +156,8 @@ export class Relay implements RelayView {
     if (!this.#hosts.has(parsed.value.hostname)) this.#hosts.add(parsed.value, 'configured')
   }
 
-  async requestCrawl(hostname: string): Promise<CrawlOutcome> {
-    const outcome = await this.#crawl.request(hostname)
-    this.#options.metrics.crawlRequests.add(1, { outcome: outcome.kind })
-    return outcome
+  requestCrawl(hostname: string): Promise<CrawlOutcome> {
+    return this.#crawl.request(hostname)
   }
 
   /** Disconnects a host for good. False when it is not known. */
@@ -163,19 +166,14 @@ export class Relay implements RelayView {
   }
 
   /**
-   * Takes an account down here, whatever its host says: its events are refused, and those in the log
-   * are purged from replay. False when the account is not known.
+   * Takes an account down here, whatever its host says: its events are refused, and those in the
+   * log are purged from replay. False when the account is not known.
    */
   takedown(did: string): boolean {
     const account = this.#accounts.get(did)
     if (account === null) return false
     if (account.takendown) return true
-    const status = { active: false, status: 'takendown' }
-    this.#outflow.tell(did, status, (seq) => ({
-      ...account,
-      takendown: true,
-      inactiveSeq: account.inactiveSeq ?? seq,
-    }))
+    this.#outflow.tell('takedown', account, ownStatus('takedown', account))
     return true
   }
 
@@ -184,15 +182,7 @@ export class Relay implements RelayView {
     const account = this.#accounts.get(did)
     if (account === null) return false
     if (!account.takendown) return true
-    const status = {
-      active: account.active,
-      ...(account.status === null ? {} : { status: account.status }),
-    }
-    this.#outflow.tell(did, status, (seq) => ({
-      ...account,
-      takendown: false,
-      inactiveSeq: account.active ? null : (account.inactiveSeq ?? seq),
-    }))
+    this.#outflow.tell('reversal', account, ownStatus('reversal', account))
     return true
   }
 
@@ -213,8 +203,11 @@ export class Relay implements RelayView {
   }
 
   async locate(did: string): Promise<string | null> {
-    const signal = AbortSignal.timeout(LOCATE_TIMEOUT_MS)
-    const resolution = await this.#options.identities.resolve(did, { signal })
+    const { identities, clock } = this.#options
+    const abort = new AbortController()
+    const timer = clock.after(LOCATE_TIMEOUT_MS, () => abort.abort())
+    const resolution = await identities.resolve(did, { signal: abort.signal })
+    timer.cancel()
     return resolution.ok ? resolution.identity.pdsEndpoint : null
   }
 
@@ -249,8 +242,8 @@ export class Relay implements RelayView {
   }
 
   /**
-   * Disconnects from the hosts, writes out what has been decided and saves cursors. What waits for an
-   * identity is left to its host, which sends it again.
+   * Disconnects from the hosts, writes out what has been decided and saves cursors. What waits for
+   * an identity is left to its host, which sends it again.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
@@ -269,10 +262,9 @@ export class Relay implements RelayView {
   // ---- The way of an event
 
   #createAdmission(): Admission {
-    const { settings, verifier, identities, clock, metrics } = this.#options
-    const { checks, hostAccountLimit } = settings
+    const { identities, clock, metrics } = this.#options
     return new Admission({
-      judge: new Judge({ accounts: this.#accounts, verifier, checks, hostAccountLimit }),
+      judge: this.#judge,
       identities,
       clock,
       recheckStatus: (arrival, did) => this.#recheckStatus(arrival, did),
@@ -282,11 +274,12 @@ export class Relay implements RelayView {
       },
       onDrop: (arrival, reason, detail) => {
         this.#onDropped(arrival.link.hostname, reason, detail)
-        arrival.link.settle(arrival)
+        arrival.link.settle(arrival, null)
       },
       onDeferred: (reason) => metrics.eventsDeferred.add(1, { reason }),
       onVerifyMs: (ms) => metrics.verifySeconds.observe(ms / 1_000),
       onDefect: (error) => this.#options.logger.error('relay: a defect in deciding', { error }),
+      onFailed: (error) => this.#fail(error),
     })
   }
 
@@ -306,7 +299,7 @@ export class Relay implements RelayView {
         metrics.hostConnections.add(1, { outcome })
         logger.debug(`host: connection ${outcome}`, { host: hostname, detail })
       },
-      onNotice: (notice, detail) => logger.info(`host: ${notice}`, { host: hostname, detail }),
+      onNotice: (notice, detail) => logger.debug(`host: ${notice}`, { host: hostname, detail }),
     }
   }
 
@@ -321,18 +314,19 @@ export class Relay implements RelayView {
   }
 
   /**
-   * Asks an account's host whether it is active after all. If so, subscribers are told first: to them
-   * the account is still inactive.
+   * Asks an account's host whether it is active after all. If so, subscribers are told first: to
+   * them the account is still inactive.
    */
   async #recheckStatus(arrival: Arrival, did: string): Promise<boolean> {
     const remote = await this.#statusChecks.ask(arrival.link.endpoint, did)
     const known = this.#accounts.get(did)
     if (known === null || known.active) return known !== null
-    if (remote?.active !== true) return false
+    // The operator may have taken it down while the host was thinking.
+    if (remote?.active !== true || known.takendown) return false
     // It may have moved: the DID document was held against this host before the question came up.
     const account = { ...known, hostId: arrival.link.id }
-    const status = { active: true, ...(remote.status === null ? {} : { status: remote.status }) }
-    this.#outflow.tell(did, status, (seq) => withStatus(account, status, seq))
+    if (!this.#judge.hasRoomFor(account, arrival.link)) return false
+    this.#outflow.tell('correction', account, { active: true })
     return true
   }
 
@@ -383,6 +377,7 @@ export class Relay implements RelayView {
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#retainedAtMs < RETAIN_MS) return
     this.#retainedAtMs = nowMs
+    this.#outflow.purge()
     this.#retaining = log.retain().catch((error: unknown) => this.#fail(error))
   }
 
@@ -396,8 +391,8 @@ export class Relay implements RelayView {
 }
 
 /**
- * A log names hosts by the numbers that the state database gave them. With another database they would
- * come to mean other hosts, and events of those would be taken for known.
+ * A log names hosts by the numbers that the state database gave them. With another database they
+ * would come to mean other hosts, and events of those would be taken for known.
  */
 function checkBelonging(log: EventLog, knownHosts: number): void {
   if (knownHosts > 0 || log.durableSeq < log.firstSeq) return

@@ -1,6 +1,6 @@
 /**
- * The only writer: gives seqs, appends to the log in batches, makes them durable, commits state, and
- * then publishes, in that order (I1, I2, I8).
+ * The only writer: gives seqs, appends to the log in batches, makes them durable, commits state,
+ * and then publishes, in that order (I1, I2, I8).
  */
 import { assert } from '../lib/assert.ts'
 import type { EventKind, LogAppend } from '../log/log-types.ts'
@@ -40,7 +40,9 @@ export interface SequencerHooks {
   onDurable(batch: readonly Sequenced[]): void
   /** The batch has been published. */
   onPublished(batch: readonly Sequenced[], flushMs: number): void
-  /** Log or state could not be written. Nothing of the batch was published; nothing more will be. */
+  /**
+   * Log or state could not be written. Nothing of the batch was published; nothing more will be.
+   */
   onFailed(error: unknown): void
   monotonicMs(): number
 }
@@ -50,6 +52,8 @@ export class Sequencer {
   readonly #log: SequencerLog
   readonly #hooks: SequencerHooks
   #queue: Sequenced[] = []
+  /** What stands before this in the queue has been published. */
+  #head = 0
   #queuedBytes = 0
   #nextSeq: number
   #pump: Promise<void> | null = null
@@ -63,7 +67,7 @@ export class Sequencer {
 
   /** Events that wait for the log, those being written included. */
   get queued(): number {
-    return this.#queue.length
+    return this.#queue.length - this.#head
   }
 
   get queuedBytes(): number {
@@ -72,8 +76,10 @@ export class Sequencer {
 
   /** Gives the event its seq and queues it. The caller bounds the queue by holding hosts back. */
   submit(submission: Submission): number {
-    const seq = this.#nextSeq++
+    const seq = this.#nextSeq
+    // Before the seq counts as given: were it to throw, no number would be missing.
     const sequenced = { ...submission, seq, frame: submission.encode(seq) }
+    this.#nextSeq++
     this.#queue.push(sequenced)
     this.#queuedBytes += sequenced.frame.length
     // Everything that arrives in this turn of the event loop shares the first flush.
@@ -88,7 +94,7 @@ export class Sequencer {
 
   async #run(): Promise<void> {
     try {
-      while (this.#queue.length > 0) await this.#flush()
+      while (this.queued > 0) await this.#flush()
     } catch (error) {
       this.#failed = true
       this.#hooks.onFailed(error)
@@ -106,20 +112,25 @@ export class Sequencer {
     const flushMs = this.#hooks.monotonicMs() - startedMs
     this.#hooks.onDurable(batch)
     this.#log.publish(last.seq)
-    this.#queue = this.#queue.slice(batch.length)
+    this.#head += batch.length
+    if (this.#head * 2 >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
     for (const { frame } of batch) this.#queuedBytes -= frame.length
     this.#hooks.onPublished(batch, flushMs)
   }
 
   #nextBatch(): readonly Sequenced[] {
     let bytes = 0
-    let count = 0
-    for (const { frame } of this.#queue) {
-      if (count === BATCH_EVENTS_MAX || (count > 0 && bytes + frame.length > BATCH_BYTES_MAX)) break
-      bytes += frame.length
-      count++
+    let end = this.#head
+    while (end < this.#queue.length && end - this.#head < BATCH_EVENTS_MAX) {
+      const { length } = (this.#queue[end] as Sequenced).frame
+      if (end > this.#head && bytes + length > BATCH_BYTES_MAX) break
+      bytes += length
+      end++
     }
-    return this.#queue.slice(0, count)
+    return this.#queue.slice(this.#head, end)
   }
 }
 

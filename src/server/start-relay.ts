@@ -21,6 +21,7 @@ import { Relay } from '../relay/relay.ts'
 import { openDatabase, type Connection } from '../store/database.ts'
 import { IdentityRows } from '../store/identity-rows.ts'
 import { RelayStore } from '../store/relay-store.ts'
+import { RELAY_SCHEMA } from '../store/schemas.ts'
 import { Broadcaster } from '../stream/broadcaster.ts'
 import { WsTransport } from '../stream/ws-transport.ts'
 import { PublishTimes } from './publish-times.ts'
@@ -51,6 +52,8 @@ export interface RunningRelay {
 
 /** Time for TCP, TLS and the upgrade of a connection to a host, ms each. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
+/** One host may doubt a DID again after this, ms; how many DIDs it may doubt is limited besides. */
+const REFRESH_INTERVAL_MS = 10_000
 /** File of the state database within the data directory. */
 const STATE_FILE = 'state.sqlite'
 
@@ -80,7 +83,7 @@ export async function startRelay(
   )
   const database = await lifecycle.open(
     'database',
-    () => openDatabase(join(options.data, STATE_FILE)),
+    () => openDatabase(join(options.data, STATE_FILE), RELAY_SCHEMA),
     (part) => part.close(),
   )
   const identities = await lifecycle.open(
@@ -119,7 +122,13 @@ export async function startRelay(
     { closeTimeoutMs: STOP_TIMEOUT_MS },
   )
   const addresses = await openServers(options, dependencies, lifecycle, relay, log)
-  for (const host of options.hosts) relay.addHost(host)
+  await lifecycle.open(
+    'hosts',
+    () => {
+      for (const host of options.hosts) relay.addHost(host)
+    },
+    () => undefined,
+  )
   registry.onScrape(() => {
     sampleHosts(metrics, relay.hostSamples())
     relay.sampleGauges()
@@ -160,11 +169,11 @@ function openIdentities(
     plcDirectories: options.plc,
     allowPrivateNetwork: options.allowPrivateNetwork,
     store: new IdentityRows(connection),
-    limits: { memoryBytesMax: options.identityCacheBytes },
+    limits: { memoryBytesMax: options.identityCacheBytes, refreshIntervalMs: REFRESH_INTERVAL_MS },
     clock,
     hooks: {
       onLookup: (source, outcome) => metrics.identityLookups.add(1, { source, outcome }),
-      onOverflow: (limit) => metrics.identityLookups.add(1, { source: limit, outcome: 'limited' }),
+      onOverflow: (limit) => metrics.identityOverflows.add(1, { limit }),
     },
   })
 }

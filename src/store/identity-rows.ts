@@ -2,6 +2,7 @@
 import type { Statement } from 'better-sqlite3'
 import type { Curve } from '../crypto/curve.ts'
 import type { Connection } from './database.ts'
+import { guarded } from './guarded.ts'
 
 /** One resolved identity. */
 export interface IdentityRow {
@@ -15,7 +16,7 @@ export interface IdentityRow {
 
 type Row = Readonly<Record<string, unknown>>
 
-/** Rows of the `identity` table, by DID. Driver errors pass through. */
+/** Rows of the `identity` table, by DID. Each call throws STORE_FAILED when the database fails. */
 export class IdentityRows {
   readonly #get: Statement
   readonly #put: Statement
@@ -33,7 +34,7 @@ export class IdentityRows {
   }
 
   get(did: string): IdentityRow | undefined {
-    const row = this.#get.get(did) as Row | undefined
+    const row = guarded('read identity', () => this.#get.get(did)) as Row | undefined
     if (row === undefined) return undefined
     const bytes = row['key']
     const curve = row['curve']
@@ -49,10 +50,13 @@ export class IdentityRows {
 
   put(row: IdentityRow): void {
     const { did, key, pdsEndpoint, handle, fetchedAtMs } = row
-    this.#put.run(did, key?.curve ?? null, key?.bytes ?? null, pdsEndpoint, handle, fetchedAtMs)
+    const { curve = null, bytes = null } = key ?? {}
+    guarded('save identity', () =>
+      this.#put.run(did, curve, bytes, pdsEndpoint, handle, fetchedAtMs),
+    )
   }
 
   delete(did: string): void {
-    this.#delete.run(did)
+    guarded('forget identity', () => this.#delete.run(did))
   }
 }

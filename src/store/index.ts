@@ -3,13 +3,26 @@
  * State in SQL, on embedded SQLite.
  *
  * - `database.ts`: opens the file and sets it up
- * - `migrations.ts`, `migrate.ts`: the schema, step by step, by kysely
+ * - `schemas.ts`: the two databases there are; `migrations.ts`, `host-migrations.ts`: their steps,
+ *   run by `migrate.ts` with kysely
  * - `relay-store.ts`: hosts, accounts and heads of a relay
  * - `identity-rows.ts`: the disk cache of identities
+ * - `repo-store.ts`: accounts, records and outgoing events of a repository host; `block-rows.ts`,
+ *   `blob-rows.ts`: its blocks and blobs
+ * - `repo-snapshot.ts`: one state of a repository while it is written to
+ * - `blob-files.ts`: the bytes of blobs, as files
+ * - `guarded.ts`: the driver's errors as ours
  *
- * Writers own their transactions; the event log, not this, is what must survive a power failure.
+ * Writers own their transactions. Of a relay the event log, not this, is what must survive a power
+ * failure; of a host this is.
  * Nothing here decides anything: it keeps what it is told.
  */
+export * from './blob-files.ts'
+export * from './blob-rows.ts'
+export * from './block-rows.ts'
 export * from './database.ts'
 export * from './identity-rows.ts'
 export * from './relay-store.ts'
+export * from './repo-snapshot.ts'
+export * from './repo-store.ts'
+export * from './schemas.ts'

@@ -15,6 +15,7 @@ const relayState: Migration = {
       .addColumn('banned', 'integer', (column) => column.notNull().defaultTo(0))
       .addColumn('epoch', 'integer', (column) => column.notNull().defaultTo(0))
       .addColumn('cursor', 'integer')
+      .addColumn('ahead_from_seq', 'integer')
       .addColumn('attempt', 'integer', (column) => column.notNull().defaultTo(0))
       .addColumn('next_attempt_at_ms', 'integer')
       .addColumn('last_event_at_ms', 'integer')

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { SkeinError } from '../lib/errors.ts'
-import { openDatabase, SCHEMA_VERSION } from './database.ts'
+import { openDatabase } from './database.ts'
 import { IdentityRows } from './identity-rows.ts'
-import { MIGRATIONS } from './migrations.ts'
 import { RelayStore, type AccountRow } from './relay-store.ts'
+import { HOST_SCHEMA, RELAY_SCHEMA } from './schemas.ts'
 
 function temporaryFile(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'skein-store-'))
@@ -29,13 +29,15 @@ const account = (id: number, more: Partial<AccountRow> = {}): AccountRow => ({
   ...more,
 })
 
-test('the schema version is the number of migrations', () => {
-  assert.equal(SCHEMA_VERSION, Object.keys(MIGRATIONS).length)
+test('the version of a schema is the number of its migrations', async () => {
+  for (const schema of [RELAY_SCHEMA, HOST_SCHEMA]) {
+    assert.equal(schema.version, Object.keys(await schema.migrations()).length)
+  }
 })
 
 test('what a batch changed is there after reopening, all of it', async (t) => {
   const file = temporaryFile(t)
-  const first = await openDatabase(file)
+  const first = await openDatabase(file, RELAY_SCHEMA)
   const store = new RelayStore(first.connection)
   const host = store.addHost({
     hostname: 'pds.example.com',
@@ -50,13 +52,13 @@ test('what a batch changed is there after reopening, all of it', async (t) => {
   ]
   store.apply({
     accounts: rows,
-    hosts: [{ id: host.id, epoch: 2, cursor: 55, lastEventAtMs: 9 }],
+    hosts: [{ id: host.id, epoch: 2, cursor: 55, aheadFromSeq: 6, lastEventAtMs: 9 }],
     appliedSeq: 8,
   })
   store.setBackoff(host.id, 4, 77)
   first.close()
 
-  const second = await openDatabase(file)
+  const second = await openDatabase(file, RELAY_SCHEMA)
   t.after(() => second.close())
   const again = new RelayStore(second.connection)
   assert.equal(again.appliedSeq(), 8)
@@ -64,6 +66,7 @@ test('what a batch changed is there after reopening, all of it', async (t) => {
     ...host,
     epoch: 2,
     cursor: 55,
+    aheadFromSeq: 6,
     lastEventAtMs: 9,
     attempt: 4,
     nextAttemptAtMs: 77,
@@ -93,7 +96,7 @@ test('what a batch changed is there after reopening, all of it', async (t) => {
 })
 
 test('a batch that fails half-way changes nothing', async (t) => {
-  const database = await openDatabase(temporaryFile(t))
+  const database = await openDatabase(temporaryFile(t), RELAY_SCHEMA)
   t.after(() => database.close())
   const { connection } = database
   const store = new RelayStore(connection)
@@ -110,7 +113,7 @@ test('a batch that fails half-way changes nothing', async (t) => {
 })
 
 test('identities keep their key, and rows without one', async (t) => {
-  const database = await openDatabase(temporaryFile(t))
+  const database = await openDatabase(temporaryFile(t), RELAY_SCHEMA)
   t.after(() => database.close())
   const { connection } = database
   const rows = new IdentityRows(connection)
@@ -131,15 +134,15 @@ test('identities keep their key, and rows without one', async (t) => {
 
 test('a newer or foreign file is refused with a reason', async (t) => {
   const file = temporaryFile(t)
-  const database = await openDatabase(file)
-  database.connection.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
+  const database = await openDatabase(file, RELAY_SCHEMA)
+  database.connection.pragma(`user_version = ${RELAY_SCHEMA.version + 1}`)
   database.close()
-  await assert.rejects(openDatabase(file), (error: unknown) => {
+  await assert.rejects(openDatabase(file, RELAY_SCHEMA), (error: unknown) => {
     return error instanceof SkeinError && error.code === 'STORE_TOO_NEW'
   })
   const other = temporaryFile(t)
   writeFileSync(other, 'this is no database, but it is long enough to look like one to a reader')
-  await assert.rejects(openDatabase(other), (error: unknown) => {
+  await assert.rejects(openDatabase(other, RELAY_SCHEMA), (error: unknown) => {
     return error instanceof SkeinError && error.code === 'STORE_FAILED'
   })
 })

@@ -4,6 +4,7 @@
  */
 import type { Statement } from 'better-sqlite3'
 import type { Connection } from './database.ts'
+import { guarded } from './guarded.ts'
 
 /** A host to subscribe to. */
 export interface HostRow {
@@ -18,8 +19,15 @@ export interface HostRow {
   readonly banned: boolean
   /** Rises when the host's sequence starts anew. */
   readonly epoch: number
-  /** Seq of the host, in its epoch, up to which every event has been decided; null before the first. */
+  /**
+   * Seq of the host, in its epoch, up to which every event has been decided; null before the first.
+   */
   readonly cursor: number | null
+  /**
+   * The least of our own seqs among its events over the cursor that the log holds; null when there are
+   * none.
+   */
+  readonly aheadFromSeq: number | null
   /** Where reconnecting stands. */
   readonly attempt: number
   readonly nextAttemptAtMs: number | null
@@ -48,6 +56,7 @@ export interface HostProgress {
   readonly id: number
   readonly epoch: number
   readonly cursor: number | null
+  readonly aheadFromSeq: number | null
   readonly lastEventAtMs: number | null
 }
 
@@ -71,6 +80,7 @@ function hostOf(row: Row): HostRow {
     banned: row['banned'] === 1,
     epoch: row['epoch'] as number,
     cursor: row['cursor'] as number | null,
+    aheadFromSeq: row['ahead_from_seq'] as number | null,
     attempt: row['attempt'] as number,
     nextAttemptAtMs: row['next_attempt_at_ms'] as number | null,
     lastEventAtMs: row['last_event_at_ms'] as number | null,
@@ -98,8 +108,8 @@ function accountOf(row: Row): AccountRow {
 }
 
 const HOST_COLUMNS =
-  'id, hostname, endpoint, created_at_ms, requested, banned, epoch, cursor, attempt, ' +
-  'next_attempt_at_ms, last_event_at_ms'
+  'id, hostname, endpoint, created_at_ms, requested, banned, epoch, cursor, ' +
+  'ahead_from_seq, attempt, next_attempt_at_ms, last_event_at_ms'
 const ACCOUNT_COLUMNS =
   'id, did, host_id, active, status, takendown, inactive_seq, rev, commit_cid, data_cid'
 
@@ -110,7 +120,7 @@ const UPSERT_ACCOUNT = `
     takendown = excluded.takendown, inactive_seq = excluded.inactive_seq, rev = excluded.rev,
     commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`
 
-/** The relay's tables. Calls are synchronous; driver errors pass through. */
+/** The relay's tables. Calls are synchronous; each throws STORE_FAILED when the database fails. */
 export class RelayStore {
   readonly #connection: Connection
   readonly #accountByDid: Statement
@@ -132,7 +142,7 @@ export class RelayStore {
     )
     this.#putAccount = connection.prepare(UPSERT_ACCOUNT)
     this.#putProgress = connection.prepare(
-      'update host set epoch = ?, cursor = ?, last_event_at_ms = ? where id = ?',
+      'update host set epoch = ?, cursor = ?, ahead_from_seq = ?, last_event_at_ms = ? where id = ?',
     )
     this.#putSetting = connection.prepare(
       'insert into setting (name, value) values (?, ?) on conflict (name) do update set value = excluded.value',
@@ -170,6 +180,14 @@ export class RelayStore {
     return new Map(rows.map((row) => [row['host_id'] as number, row['n'] as number]))
   }
 
+  /** Accounts of each host, active or not, by host id. */
+  allAccounts(): Map<number, number> {
+    const rows = this.#connection
+      .prepare('select host_id, count(*) as n from account group by host_id')
+      .all() as Row[]
+    return new Map(rows.map((row) => [row['host_id'] as number, row['n'] as number]))
+  }
+
   /** How many accounts there are, by whether they are served. */
   accountCounts(): { readonly active: number; readonly inactive: number } {
     const row = this.#connection
@@ -190,38 +208,44 @@ export class RelayStore {
   }
 
   /**
-   * Adds a host and makes it durable at once: the log will name it by id, and an id must never come to
-   * mean another host.
+   * Adds a host and makes it durable at once: the log will name it by id, and an id must never come
+   * to mean another host.
    */
   addHost(host: Pick<HostRow, 'hostname' | 'endpoint' | 'createdAtMs' | 'requested'>): HostRow {
-    this.#connection.pragma('synchronous = FULL')
-    try {
-      const row = this.#connection
-        .prepare(
-          `insert into host (hostname, endpoint, created_at_ms, requested) values (?, ?, ?, ?)
-           returning ${HOST_COLUMNS}`,
-        )
-        .get(host.hostname, host.endpoint, host.createdAtMs, host.requested ? 1 : 0) as Row
-      return hostOf(row)
-    } finally {
-      this.#connection.pragma('synchronous = NORMAL')
-    }
+    return guarded('add host', () => {
+      this.#connection.pragma('synchronous = FULL')
+      try {
+        const row = this.#connection
+          .prepare(
+            `insert into host (hostname, endpoint, created_at_ms, requested) values (?, ?, ?, ?)
+             returning ${HOST_COLUMNS}`,
+          )
+          .get(host.hostname, host.endpoint, host.createdAtMs, host.requested ? 1 : 0) as Row
+        return hostOf(row)
+      } finally {
+        this.#connection.pragma('synchronous = NORMAL')
+      }
+    })
   }
 
   setBanned(hostId: number, banned: 'banned' | 'allowed'): void {
-    this.#connection
-      .prepare('update host set banned = ? where id = ?')
-      .run(banned === 'banned' ? 1 : 0, hostId)
+    guarded('ban host', () =>
+      this.#connection
+        .prepare('update host set banned = ? where id = ?')
+        .run(banned === 'banned' ? 1 : 0, hostId),
+    )
   }
 
   setBackoff(hostId: number, attempt: number, nextAttemptAtMs: number | null): void {
-    this.#connection
-      .prepare('update host set attempt = ?, next_attempt_at_ms = ? where id = ?')
-      .run(attempt, nextAttemptAtMs, hostId)
+    guarded('save backoff', () =>
+      this.#connection
+        .prepare('update host set attempt = ?, next_attempt_at_ms = ? where id = ?')
+        .run(attempt, nextAttemptAtMs, hostId),
+    )
   }
 
   account(did: string): AccountRow | null {
-    const row = this.#accountByDid.get(did) as Row | undefined
+    const row = guarded('read account', () => this.#accountByDid.get(did)) as Row | undefined
     return row === undefined ? null : accountOf(row)
   }
 
@@ -240,13 +264,14 @@ export class RelayStore {
 
   /** Takes over what a batch of the log has changed, all or nothing. */
   apply(change: StateChange): void {
-    this.#connection.transaction(() => {
+    const write = this.#connection.transaction(() => {
       for (const account of change.accounts) this.#writeAccount(account)
-      for (const { id, epoch, cursor, lastEventAtMs } of change.hosts) {
-        this.#putProgress.run(epoch, cursor, lastEventAtMs, id)
+      for (const { id, epoch, cursor, aheadFromSeq, lastEventAtMs } of change.hosts) {
+        this.#putProgress.run(epoch, cursor, aheadFromSeq, lastEventAtMs, id)
       }
       this.#putSetting.run('applied_seq', change.appliedSeq)
-    })()
+    })
+    guarded('save state', write)
   }
 
   #writeAccount(account: AccountRow): void {

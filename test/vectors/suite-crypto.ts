@@ -45,7 +45,9 @@ export interface NamedVerifier {
   readonly verifier: SignatureVerifier
 }
 
-/** One verifier for each implementation, of Node's runtime and of the default one, that loads here. */
+/**
+ * One verifier for each implementation, of Node's runtime and of the default one, that loads here.
+ */
 export async function loadEveryVerifier(): Promise<readonly NamedVerifier[]> {
   const verifiers: NamedVerifier[] = []
   for (const runtime of [nodeRuntime, webRuntime]) {

@@ -1,4 +1,6 @@
-/** The interoperability vectors of atproto for identifiers: one line a case, `#` begins a comment. */
+/**
+ * The interoperability vectors of atproto for identifiers: one line a case, `#` begins a comment.
+ */
 import { readdir, readFile } from 'node:fs/promises'
 
 import { isAtIdentifier } from '../../src/syntax/at-identifier.ts'

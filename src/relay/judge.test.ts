@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SignedRepo } from '../../test/support/signed-repo.ts'
+import { loadVerifier } from '../crypto/verifier.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { AccountRow } from '../store/relay-store.ts'
+import { Accounts } from './accounts.ts'
+import { type EventHost, Judge, withStatus } from './judge.ts'
+import type { Decision } from './outcome.ts'
+import { accountRow, messageOf, openMemoryStore } from './testing/fixtures.ts'
+
+const HOST: EventHost = { id: 1, hostname: 'a.example.com', requested: false }
+const NOW_MS = Date.UTC(2026, 5, 1)
+const TIME = '2026-01-01T00:00:00Z'
+
+const identityOf = (repo: SignedRepo, more: Partial<Identity> = {}): Identity => ({
+  did: repo.did,
+  signingKey: repo.key.publicKey,
+  pdsHostname: HOST.hostname,
+  pdsEndpoint: `https://${HOST.hostname}`,
+  handle: null,
+  fetchedAtMs: 0,
+  ...more,
+})
+
+interface Court extends Disposable {
+  readonly judge: Judge
+  readonly accounts: Accounts
+}
+
+async function openCourt(hostAccountLimit = 10): Promise<Court> {
+  const memory = await openMemoryStore()
+  memory.addHost(HOST.hostname)
+  memory.addHost('b.example.com')
+  const accounts = new Accounts(memory.store)
+  const verifier = await loadVerifier()
+  const judge = new Judge({ accounts, verifier, checks: {}, hostAccountLimit })
+  return { judge, accounts, [Symbol.dispose]: () => memory[Symbol.dispose]() }
+}
+
+const short = (decision: Decision): string =>
+  decision.kind === 'pass' ? 'pass' : `${decision.kind} ${decision.reason}`
+
+/** The row that a passing event leads to. */
+function rowOf(decision: Decision, seq = 9): AccountRow {
+  assert.equal(decision.kind, 'pass')
+  return decision.account(seq)
+}
+
+test('I3: an event counts only from the account’s host, whatever kind it is', async () => {
+  using court = await openCourt()
+  const repo = new SignedRepo({ seed: 'judge host' })
+  const commit = repo.apply([])
+  const frames = [
+    messageOf('#commit', commit),
+    messageOf('#sync', repo.sync()),
+    messageOf('#identity', { seq: 1, did: repo.did, time: TIME }),
+    messageOf('#account', { seq: 1, did: repo.did, time: TIME, active: true }),
+  ]
+  const elsewhere = identityOf(repo, { pdsHostname: 'b.example.com' })
+  const nowhere = identityOf(repo, { pdsHostname: null, pdsEndpoint: null })
+  for (const frame of frames) {
+    const decide = (identity: Identity): string =>
+      short(court.judge.decide(frame, HOST, identity, NOW_MS))
+    assert.equal(decide(elsewhere), 'doubt-identity host-mismatch')
+    assert.equal(decide(nowhere), 'doubt-identity identity-no-host')
+    assert.equal(decide(identityOf(repo)), 'pass')
+  }
+  assert.equal(court.accounts.get(repo.did), null, 'deciding changes nothing')
+})
+
+test('a commit that passes leads to its head; the next has to follow it', async () => {
+  using court = await openCourt()
+  const repo = new SignedRepo({ seed: 'judge heads' })
+  const [first, second, third] = [repo.apply([]), repo.apply([]), repo.apply([])]
+  const decide = (body: typeof first): Decision =>
+    court.judge.decide(messageOf('#commit', body), HOST, identityOf(repo), NOW_MS)
+  const row = rowOf(decide(first))
+  assert.deepEqual([row.rev, row.commit], [first.rev, first.commit.bytes])
+  court.accounts.put(row)
+  assert.equal(short(decide(first)), 'drop rev-stale')
+  const skipped = decide(third)
+  assert.equal(skipped.kind, 'pass')
+  assert.deepEqual(
+    skipped.remarks.map(({ reason }) => reason),
+    ['since-mismatch'],
+  )
+  const next = decide(second)
+  assert.deepEqual(next.kind === 'pass' ? next.remarks : next, [])
+  court.accounts.put(rowOf(skipped))
+  assert.equal(short(decide(second)), 'drop rev-stale')
+})
+
+test('only a refused signature or a missing key puts the identity in doubt', async () => {
+  using court = await openCourt()
+  const repo = new SignedRepo({ seed: 'judge keys' })
+  const body = repo.apply([])
+  const decide = (identity: Identity, frameBody = body): string =>
+    short(court.judge.decide(messageOf('#commit', frameBody), HOST, identity, NOW_MS))
+  assert.equal(decide(identityOf(repo, { signingKey: null })), 'doubt-identity identity-no-key')
+  const { publicKey } = new SignedRepo({ seed: 'another' }).key
+  const strange = identityOf(repo, { signingKey: publicKey })
+  assert.equal(decide(strange), 'doubt-identity signature-invalid')
+  const { prevData: _, ...orphan } = repo.apply([])
+  assert.equal(decide(identityOf(repo), orphan), 'drop prev-data-missing')
+})
+
+test('I11: an account that is inactive or taken down is held to that', async () => {
+  using court = await openCourt()
+  const repo = new SignedRepo({ seed: 'judge states' })
+  const commit = messageOf('#commit', repo.apply([]))
+  const account = messageOf('#account', { seq: 1, did: repo.did, time: TIME, active: true })
+  const announced = messageOf('#identity', { seq: 1, did: repo.did, time: TIME })
+  const decide = (frame: typeof commit): string =>
+    short(court.judge.decide(frame, HOST, identityOf(repo), NOW_MS))
+  const away = accountRow({ did: repo.did, active: false, status: 'deactivated', inactiveSeq: 3 })
+  court.accounts.put(away)
+  assert.deepEqual([commit, account, announced].map(decide), [
+    'doubt-status account-inactive',
+    'pass',
+    'pass',
+  ])
+  court.accounts.put({ ...away, active: true, status: null, takendown: true })
+  assert.deepEqual([commit, account, announced].map(decide), [
+    'drop account-takendown',
+    'drop account-takendown',
+    'pass',
+  ])
+})
+
+test('a host that came by request has room for so many active accounts', async () => {
+  using court = await openCourt(2)
+  const requested = { ...HOST, requested: true }
+  const repos = ['x', 'y', 'z'].map((seed) => new SignedRepo({ seed }))
+  const decide = (repo: SignedRepo, host: EventHost, active = true): Decision => {
+    const body = { seq: 1, did: repo.did, time: TIME, active }
+    return court.judge.decide(messageOf('#account', body), host, identityOf(repo), NOW_MS)
+  }
+  const [x, y, z] = repos as [SignedRepo, SignedRepo, SignedRepo]
+  for (const repo of [x, y]) court.accounts.put(rowOf(decide(repo, requested)))
+  assert.equal(short(decide(z, requested)), 'drop account-throttled')
+  assert.equal(short(decide(z, HOST)), 'pass', 'one that the operator named has no limit')
+  assert.equal(short(decide(x, requested)), 'pass', 'who is there may stay')
+  // An account that went away has given up its place.
+  court.accounts.put(rowOf(decide(x, requested, false)))
+  court.accounts.put(rowOf(decide(z, requested)))
+  assert.equal(short(decide(x, requested)), 'drop account-throttled')
+  assert.equal(court.accounts.get(x.did)?.active, false)
+})
+
+test('an account is moved to the host it is at now', async () => {
+  using court = await openCourt()
+  const repo = new SignedRepo({ seed: 'judge moves' })
+  const known = accountRow({ did: repo.did, hostId: 2, rev: '3kabcdefghijk' })
+  court.accounts.put(known)
+  const frame = messageOf('#identity', { seq: 1, did: repo.did, time: TIME })
+  const row = rowOf(court.judge.decide(frame, HOST, identityOf(repo), NOW_MS))
+  assert.deepEqual(row, { ...known, hostId: 1 })
+})
+
+test('the seq from which an account is inactive stays until it is active again', () => {
+  const active = accountRow()
+  const away = withStatus(active, { active: false, status: 'deactivated' }, 5)
+  assert.deepEqual([away.active, away.status, away.inactiveSeq], [false, 'deactivated', 5])
+  const deleted = withStatus(away, { active: false, status: 'deleted' }, 8)
+  assert.deepEqual([deleted.status, deleted.inactiveSeq], ['deleted', 5])
+  const back = withStatus(deleted, { active: true }, 9)
+  assert.deepEqual(back, active)
+})

@@ -1,0 +1,56 @@
+/** What tests of this folder share: a state database in memory, rows, parsed events. */
+import { must } from '../../lib/assert.ts'
+import { openDatabase } from '../../store/database.ts'
+import { RelayStore, type AccountRow, type HostRow } from '../../store/relay-store.ts'
+import { RELAY_SCHEMA } from '../../store/schemas.ts'
+import type { MessageBodies, MessageFrame, MessageType } from '../../stream/frame-types.ts'
+import { parseFrame } from '../../stream/frame.ts'
+import { encodeMessageFrame } from '../../stream/own-frames.ts'
+
+/** A store that is gone when it is disposed of. */
+export interface MemoryStore extends Disposable {
+  readonly store: RelayStore
+  addHost(hostname: string, origin?: 'configured' | 'requested'): HostRow
+}
+
+export async function openMemoryStore(): Promise<MemoryStore> {
+  const { connection, close } = await openDatabase(':memory:', RELAY_SCHEMA)
+  const store = new RelayStore(connection)
+  return {
+    store,
+    addHost: (hostname, origin = 'configured') =>
+      store.addHost({
+        hostname,
+        endpoint: `https://${hostname}`,
+        createdAtMs: 0,
+        requested: origin === 'requested',
+      }),
+    [Symbol.dispose]: close,
+  }
+}
+
+/** An account as it is before its first event. */
+export function accountRow(more: Partial<AccountRow> = {}): AccountRow {
+  return {
+    id: 1,
+    did: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa',
+    hostId: 1,
+    active: true,
+    status: null,
+    takendown: false,
+    inactiveSeq: null,
+    rev: null,
+    commit: null,
+    data: null,
+    ...more,
+  }
+}
+
+/** An event as it is after the socket. */
+export function messageOf<T extends MessageType>(type: T, body: MessageBodies[T]): MessageFrame {
+  const parsed = parseFrame(encodeMessageFrame(type, body))
+  return must(
+    parsed.ok && parsed.value.kind === 'message' ? parsed.value : null,
+    'a well-formed event',
+  )
+}

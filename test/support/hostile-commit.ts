@@ -1,0 +1,2 @@
+/** Hostile commits, for tests of layers below src/sim. */
+export * from '../../src/sim/hostile-commit.ts'
