@@ -16,6 +16,8 @@ const facts = (id: number, cursor: number | null): HostFactsView => ({
   lagMs: null,
 })
 
+type Listing = ReturnType<RelayPages['accounts' | 'hosts']>
+
 /** Hosts with gaps in their ids. */
 function fakeHosts(): Hosts {
   const views = new Map([
@@ -52,7 +54,7 @@ test('pages put together are the whole, each as long as asked for', async () => 
       const seen: string[] = []
       let cursor: string | null = null
       do {
-        const page = pages[kind](limit, cursor)
+        const page: Listing = pages[kind](limit, cursor)
         assert.ok(page !== 'invalid-cursor')
         assert.ok(page.items.length <= limit)
         for (const item of page.items) seen.push('did' in item ? item.did : item.hostname)

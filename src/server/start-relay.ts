@@ -52,6 +52,13 @@ export interface RunningRelay {
 
 /** Time for TCP, TLS and the upgrade of a connection to a host, ms each. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
+/**
+ * A DID that could not be resolved is asked for again after this at the latest, ms: events that wait
+ * for it must not miss that a directory is back.
+ */
+const UNRESOLVED_MS_MAX = 30_000
+/** Requests a second to each directory: four times what any one host may cause. */
+const PLC_PER_SECOND = 200
 /** One host may doubt a DID again after this, ms; how many DIDs it may doubt is limited besides. */
 const REFRESH_INTERVAL_MS = 10_000
 /** File of the state database within the data directory. */
@@ -167,9 +174,14 @@ function openIdentities(
   return createIdentityResolver({
     userAgent: PRODUCT,
     plcDirectories: options.plc,
+    plcPerSecond: PLC_PER_SECOND,
     allowPrivateNetwork: options.allowPrivateNetwork,
     store: new IdentityRows(connection),
-    limits: { memoryBytesMax: options.identityCacheBytes, refreshIntervalMs: REFRESH_INTERVAL_MS },
+    limits: {
+      memoryBytesMax: options.identityCacheBytes,
+      refreshIntervalMs: REFRESH_INTERVAL_MS,
+      unresolvedMsMax: UNRESOLVED_MS_MAX,
+    },
     clock,
     hooks: {
       onLookup: (source, outcome) => metrics.identityLookups.add(1, { source, outcome }),

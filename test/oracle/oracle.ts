@@ -4,7 +4,7 @@
  */
 import { must } from '../../src/lib/assert.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { startNetwork, type SimNetwork } from '../../src/sim/network.ts'
+import { type GateCondition, startNetwork, type SimNetwork } from '../../src/sim/network.ts'
 import { JumpingClock } from '../support/jumping-clock.ts'
 import { RelayClient, replay } from '../support/relay-client.ts'
 import { TestRelay } from '../support/test-relay.ts'
@@ -43,11 +43,13 @@ const HOSTS = 4
 /** Host 1 is an hour late, host 2 as early as is tolerated. */
 const SKEWS_MS = [0, -3_600_000, 240_000]
 /** How long catching up may take, ms, and how often it is looked at. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 12_000
 const LOOK_MS = 3
 /** Silence of a host is waited out by jumps of its relay's clock. */
 const SILENCE_LOOKS = 30
 const SILENCE_JUMP_MS = 31_000
+/** A DID that was not found is not asked for again for five minutes. */
+const MISSING_JUMPS = 10
 
 /** A run in progress. */
 class Run {
@@ -81,6 +83,15 @@ class Run {
         )
       }
       if (look % SILENCE_LOOKS === 0) this.#endSilence()
+      await pause(LOOK_MS)
+    }
+  }
+
+  async gate(until: GateCondition): Promise<void> {
+    await this.untilQuiet()
+    if (until === 'read') return
+    for (let i = 0; i < MISSING_JUMPS; i++) {
+      this.#clock.jump(SILENCE_JUMP_MS)
       await pause(LOOK_MS)
     }
   }
@@ -153,9 +164,9 @@ export async function runOracle({ seed, rounds }: OracleOptions): Promise<Oracle
     startMs: START_MS,
     skewsMs: SKEWS_MS,
     history: 'kept',
-    gate: () => must(made.run, 'run').untilQuiet(),
+    gate: (until) => must(made.run, 'run').gate(until),
   })
-  const clock = new JumpingClock({ speed: SPEED, nowMs: () => network.nowMs })
+  const clock = new JumpingClock({ speed: SPEED, nowMs: () => Math.floor(network.nowMs) })
   await using relay = await TestRelay.start(
     {
       plc: [network.plc.url],

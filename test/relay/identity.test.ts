@@ -4,6 +4,7 @@ import { DEFER_MS_MAX } from '../../src/relay/admission.ts'
 import { FakeHost } from '../support/fake-host.ts'
 import { didOf } from '../support/relay-client.ts'
 import { SignedRepo } from '../support/signed-repo.ts'
+import { eventually } from '../support/waiting.ts'
 import { accountBody, identityBody, startWorld, type World } from '../support/world.ts'
 
 /** Adds a second host and waits until the relay follows it. */
@@ -39,6 +40,21 @@ test('I3: what cannot be resolved waits, holds up nobody else, and passes in ord
   )
   assert.deepEqual(await relay.drops(), {})
   assert.equal(relay.relay.host(host.hostname)?.seq, 4)
+})
+
+test('a directory that is back within the bound is noticed, however long it was away', async () => {
+  await using world = await startWorld()
+  const { plc, host, relay, client } = world
+  const repo = world.account('almost too late')
+  plc.setMode('fail')
+  host.send('#commit', repo.apply([]))
+  await plc.untilAsked(repo.did, 1)
+  const untilMs = relay.clock.monotonicMs() + DEFER_MS_MAX - 60_000
+  const away = eventually(() => (relay.clock.monotonicMs() > untilMs ? true : null), 'time')
+  await relay.clock.jumpUntil(away, 5_000)
+  plc.setMode('answer')
+  await relay.clock.jumpUntil(client.next(), 5_000)
+  assert.deepEqual(await relay.drops(), {})
 })
 
 test('I3, I9: what stays unresolvable is dropped within its bound, with that reason', async () => {

@@ -10,7 +10,7 @@ interface Entry {
 export interface JumpingClockOptions {
   /** How many times as fast as the system's clock durations pass; default 1. */
   readonly speed?: number
-  /** Wall time, where it is not the system's: ms since the epoch. */
+  /** Wall time that somebody else keeps, ms since the epoch: jumps leave it alone. */
   readonly nowMs?: () => number
 }
 
@@ -27,7 +27,7 @@ export class JumpingClock implements Clock {
   }
 
   nowMs(): number {
-    return (this.#nowMs?.() ?? systemClock.nowMs()) + this.#aheadMs
+    return this.#nowMs?.() ?? systemClock.nowMs() + this.#aheadMs
   }
 
   monotonicMs(): number {
