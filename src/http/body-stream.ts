@@ -192,6 +192,7 @@ class Body {
     this.#ended = true
     this.#timer?.cancel()
     const { source, iterator, call, streams } = this.#parts
+    source.close()
     // Runs what the source does at its end; waits for a piece that is being read.
     if (end !== 'complete') iterator.return?.().catch(() => {})
     streams.onEnd(call.nsid, end, this.#givenBytes, error)
