@@ -26,8 +26,8 @@ export const CAR_HEADER_BYTES_MAX = 4_096
 /** Deepest nesting of a DRISL value (data guide: 32 is informal; real records stay under 20). */
 export const DRISL_DEPTH_MAX = 128
 /**
- * Most items of a DRISL value that is decoded into objects, map entries counted once: each takes about
- * a hundred times its byte. A `#commit` of 200 operations has under 2,500.
+ * Most items of a DRISL value that is decoded into objects, map entries counted once: each takes
+ * about a hundred times its byte. A `#commit` of 200 operations has under 2,500.
  */
 export const DRISL_ITEMS_MAX = 20_000
 /**

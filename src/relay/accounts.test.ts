@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { AccountRow } from '../store/relay-store.ts'
 import { Accounts } from './accounts.ts'
 import { accountRow, openMemoryStore } from './testing/fixtures.ts'
+
+const rowOf = (id: number, hostId: number): AccountRow =>
+  accountRow({ id, did: `did:plc:${id}`, hostId })
 
 test('a row that the store does not hold yet is the account’s state until it does', async () => {
   using memory = await openMemoryStore()
@@ -44,11 +48,10 @@ test('accounts are counted by host and by whether they are served, also after a 
   const { store } = memory
   const [a, b] = [memory.addHost('a.example.com'), memory.addHost('b.example.com')]
   const accounts = new Accounts(store)
-  const row = (id: number, hostId: number) => accountRow({ id, did: `did:plc:${id}`, hostId })
-  for (const each of [row(1, a.id), row(2, a.id), row(3, b.id)]) accounts.put(each)
-  accounts.put({ ...row(2, a.id), active: false, inactiveSeq: 9 })
-  accounts.put({ ...row(3, b.id), takendown: true, inactiveSeq: 9 })
-  accounts.replace(row(1, b.id))
+  for (const each of [rowOf(1, a.id), rowOf(2, a.id), rowOf(3, b.id)]) accounts.put(each)
+  accounts.put({ ...rowOf(2, a.id), active: false, inactiveSeq: 9 })
+  accounts.put({ ...rowOf(3, b.id), takendown: true, inactiveSeq: 9 })
+  accounts.replace(rowOf(1, b.id))
   const check = (counted: Accounts): void => {
     assert.deepEqual([counted.activeOf(a.id), counted.activeOf(b.id)], [0, 2])
     assert.deepEqual([counted.allOf(a.id), counted.allOf(b.id)], [1, 2])

@@ -23,13 +23,13 @@ import type { Decision } from './outcome.ts'
 /** Longest that an event waits for the identity of its DID, ms. */
 export const DEFER_MS_MAX: number = 5 * 60_000
 /**
- * Events that wait for one DID from one host before the host is held back for them. Looking up a DID
- * takes a moment, and nothing is lost meanwhile.
+ * Events that wait for one DID from one host before the host is held back for them. Looking up a
+ * DID takes a moment, and nothing is lost meanwhile.
  */
 export const DEFERRED_PER_DID_MAX = 100
 /**
- * How long a host is held back for one DID, ms. After that the DID is at fault, and what else comes for
- * it is dropped, rather than that the host's other accounts wait.
+ * How long a host is held back for one DID, ms. After that the DID is at fault, and what else comes
+ * for it is dropped, rather than that the host's other accounts wait.
  */
 const CROWDED_MS_MAX = 5_000
 /** Shortest pause between two looks for an identity that could not be resolved, ms. */
@@ -334,8 +334,9 @@ function sameIdentity(a: Identity, b: Identity): boolean {
 }
 
 /**
- * True for events before which the identity is asked for anew: `#identity` says that it has changed, and
- * an end of activity, which nobody signs, may come from a host that is no longer the account's.
+ * True for events before which the identity is asked for anew: `#identity` says that it has
+ * changed, and an end of activity, which nobody signs, may come from a host that is no longer the
+ * account's.
  */
 function asksAnew(frame: MessageFrame): boolean {
   return frame.type === '#identity' || (frame.type === '#account' && !frame.body.active)

@@ -15,7 +15,7 @@ interface Fake extends Disposable {
   /** Hosts that were probed, in order. */
   readonly probed: string[]
   /** Answers every probe that is under way. */
-  answer(): void
+  readonly answer: () => void
 }
 
 async function create(newHostsPerDay = 100): Promise<Fake> {

@@ -24,8 +24,8 @@ export class CursorTracker {
 
   /**
    * @param cursor Where the stream stands, null before its first event.
-   * @param ahead Seqs over the cursor whose events the log holds from before a restart, each with our
-   *   own seq.
+   * @param ahead Seqs over the cursor whose events the log holds from before a restart, each with
+   *   our own seq.
    */
   constructor(cursor: number | null, ahead: ReadonlyMap<number, number> = new Map()) {
     this.#cursor = cursor
@@ -43,8 +43,8 @@ export class CursorTracker {
   }
 
   /**
-   * The least of our own seqs among events over the cursor that the log holds, or null: from there the
-   * log must be searched after a restart for what has been decided already.
+   * The least of our own seqs among events over the cursor that the log holds, or null: from there
+   * the log must be searched after a restart for what has been decided already.
    */
   get aheadFromSeq(): number | null {
     let least: number | null = null

@@ -227,8 +227,8 @@ export class HostLink {
   #onBadMessage(reason: InvalidReason): void {
     this.#options.events.onDropped(reason, `host ${this.hostname}`)
     this.#takeTokens(0)
-    // While the host is held back, messages before the large one have not been seen: the next attempt
-    // begins at the cursor and meets it again.
+    // While the host is held back, messages before the large one have not been seen: the next
+    // attempt begins at the cursor and meets it again.
     if (reason !== 'frame-too-large' || this.#isHeld) return
     const last = this.#sequence.stepOver()
     if (last !== null) this.#options.events.onNotice('message stepped over', `after seq ${last}`)

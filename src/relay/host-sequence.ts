@@ -14,7 +14,8 @@ const RESTARTS_PER_DAY_MAX = 24
 const DAY_MS = 86_400_000
 /**
  * Attempts that begin one seq further each, beyond messages that are too large to be received. They
- * are enough where seqs have no gaps; after them each attempt begins this much further than the last.
+ * are enough where seqs have no gaps; after them each attempt begins this much further than the
+ * last.
  */
 const SINGLE_STEPS_MAX = 2
 const STEP_GROWTH = 4
@@ -115,9 +116,9 @@ export class HostSequence {
   }
 
   /**
-   * A message was too large, ended the connection, and would be the first of the next one, for ever.
-   * Its seq is not known; it lies beyond the last one seen. Returns that, or null when it has to be
-   * left to the next attempt.
+   * A message was too large, ended the connection, and would be the first of the next one, for
+   * ever. Its seq is not known; it lies beyond the last one seen. Returns that, or null when it has
+   * to be left to the next attempt.
    */
   stepOver(): number | null {
     const last = this.#lastSeq ?? this.#cursorSent
@@ -129,8 +130,8 @@ export class HostSequence {
   }
 
   /**
-   * Begins a new epoch: the host's sequence no longer means what it did, and everything that it has is
-   * asked for. What repeats is told by its rev.
+   * Begins a new epoch: the host's sequence no longer means what it did, and everything that it has
+   * is asked for. What repeats is told by its rev.
    */
   #startOver(why: string, nowMs: number): SequenceVerdict {
     this.#restarts = this.#restarts.filter((atMs) => nowMs - atMs < DAY_MS)

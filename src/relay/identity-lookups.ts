@@ -1,7 +1,7 @@
 /**
- * Look-ups of identities on a host's word. Nothing that an unverified message says may cause a request
- * but the resolving of its DID, and how many of those a host may cause is limited here: one host must
- * not use up what the directories allow to all.
+ * Look-ups of identities on a host's word. Nothing that an unverified message says may cause a
+ * request but the resolving of its DID, and how many of those a host may cause is limited here: one
+ * host must not use up what the directories allow to all.
  */
 import { LRUCache } from 'lru-cache'
 import { TokenBucket } from '../identity/host-limits.ts'
@@ -50,8 +50,8 @@ export class IdentityLookups {
   }
 
   /**
-   * The identity as it is after an event, which says that it has changed or cannot be undone. Only on
-   * the word of the DID's own host, as far as is known: of others it would doubt what is right.
+   * The identity as it is after an event, which says that it has changed or cannot be undone. Only
+   * on the word of the DID's own host, as far as is known: of others it would doubt what is right.
    *
    * @param event Names the event: an event asks once.
    */
@@ -63,8 +63,8 @@ export class IdentityLookups {
 
   /**
    * The identity as the network has it now, because what is known speaks against an event. On one
-   * host's word a DID is asked for again after some time only, and a directory may be down: this waits
-   * until the deadline.
+   * host's word a DID is asked for again after some time only, and a directory may be down: this
+   * waits until the deadline.
    *
    * @param cause What kind of event it is: an announcement is not held up by doubts before it.
    */

@@ -8,7 +8,8 @@
  * - `admission.ts`: what waits for what; `judge.ts`, `outcome.ts`: the decision on one event
  * - `accounts.ts`: status and head of each account; `status-checks.ts`: contradictions
  * - `outflow.ts`: the way from decision to publication; `sequencer.ts`: the only writer;
- *   `recovery.ts`: state and positions after a start
+ *   `own-events.ts`: what the relay says of accounts itself; `recovery.ts`: state and positions
+ *   after a start
  * - `relay-pages.ts`: listings
  *
  * An event goes link, admission, judge, sequencer, log. Its account's row is replaced in memory

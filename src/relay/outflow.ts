@@ -152,8 +152,8 @@ export class Outflow {
   }
 
   /**
-   * Carries out the purges that have come up since the last. Their events are hidden already; one pass
-   * over the log serves all of them, so they are gathered. To be called from time to time.
+   * Carries out the purges that have come up since the last. Their events are hidden already; one
+   * pass over the log serves all of them, so they are gathered. To be called from time to time.
    */
   purge(): void {
     for (const [did, beforeSeq] of this.#purges) this.#options.log.purge(did, beforeSeq)

@@ -20,7 +20,9 @@ export interface OwnStatus {
   readonly status?: string
 }
 
-/** In the log an own event has host 0; the epoch stands for the act, the seq for the account's host. */
+/**
+ * In the log an own event has host 0; the epoch stands for the act, the seq for the account's host.
+ */
 const ACTS: readonly OwnAct[] = ['takedown', 'reversal', 'correction']
 
 /** Where an own event came from, as the log keeps it. */

@@ -64,11 +64,12 @@ class FakeLog implements RecoveryLog {
   }
 
   async *entriesAfter(seq: number): AsyncGenerator<LogRecord> {
-    for (const record of this.records) if (record.entry.seq > seq) yield await record
+    for (const record of this.records)
+      if (record.entry.seq > seq) yield await Promise.resolve(record)
   }
 
   async *indexBackwards(): AsyncGenerator<IndexEntry> {
-    for (const { entry } of [...this.records].reverse()) yield await entry
+    for (const { entry } of [...this.records].reverse()) yield await Promise.resolve(entry)
   }
 }
 
@@ -228,8 +229,14 @@ test('I7: what the log holds over a host’s cursor is found, as far back as sta
     const { epoch, cursor, ahead } = places.get(hostId) ?? assert.fail('a place')
     return { epoch, cursor, ahead: new Map([...ahead].sort(([x], [y]) => x - y)) }
   }
-  const ahead = (...seqs: [number, number][]): Map<number, number> => new Map(seqs)
-  assert.deepEqual(place(a.id), { epoch: 0, cursor: 6, ahead: ahead([7, 4], [8, 2]) })
-  assert.deepEqual(place(b.id), { epoch: 1, cursor: 0, ahead: ahead([2, 6]) })
-  assert.deepEqual(place(c.id), { epoch: 0, cursor: null, ahead: ahead([1, 8]) })
+  assert.deepEqual(place(a.id), {
+    epoch: 0,
+    cursor: 6,
+    ahead: new Map([
+      [7, 4],
+      [8, 2],
+    ]),
+  })
+  assert.deepEqual(place(b.id), { epoch: 1, cursor: 0, ahead: new Map([[2, 6]]) })
+  assert.deepEqual(place(c.id), { epoch: 0, cursor: null, ahead: new Map([[1, 8]]) })
 })

@@ -109,8 +109,8 @@ function headFrom(
 }
 
 /**
- * Finds where every host's stream stands, as log and state say together: which of its events over its
- * cursor the log holds already. State says how far back they may lie.
+ * Finds where every host's stream stands, as log and state say together: which of its events over
+ * its cursor the log holds already. State says how far back they may lie.
  *
  * @param appliedSeq What state said of the log before it was caught up.
  */

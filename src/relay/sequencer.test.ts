@@ -16,9 +16,14 @@ interface FakeLog {
   flush(): void
 }
 
+const nothing = (): void => undefined
+
+const range = (batch: readonly { readonly seq: number }[]): string =>
+  `${batch[0]?.seq}-${batch.at(-1)?.seq}`
+
 /** A sequencer over a log that keeps nothing and finishes an append when it is told to. */
 function create(firstSeq = 1): FakeLog {
-  let finish: () => void = () => undefined
+  let finish = nothing
   const fake: Omit<FakeLog, 'sequencer'> = {
     appended: [],
     steps: [],
@@ -27,8 +32,6 @@ function create(firstSeq = 1): FakeLog {
     durableError: null,
     flush: () => finish(),
   }
-  const range = (batch: readonly { readonly seq: number }[]): string =>
-    `${batch[0]?.seq}-${batch.at(-1)?.seq}`
   const log = {
     nextSeq: firstSeq,
     append(batch: readonly LogAppend[]) {
@@ -139,12 +142,13 @@ test('I8: nothing is published that state has not taken in', async () => {
   assert.deepEqual([steps, errors], [['append 1-1', 'durable 1-1'], [fake.durableError]])
 })
 
+const refuse = (): Uint8Array => {
+  throw new Error('no')
+}
+
 test('I2: a seq whose event cannot be encoded is not lost', async () => {
   const { sequencer } = create()
-  const encode = (): Uint8Array => {
-    throw new Error('no')
-  }
-  assert.throws(() => sequencer.submit({ ...event(), encode }), /no/u)
+  assert.throws(() => sequencer.submit({ ...event(), encode: refuse }), /no/u)
   assert.equal(sequencer.queued, 0)
   assert.equal(sequencer.submit(event()), 1)
   await turn()

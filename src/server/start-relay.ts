@@ -53,8 +53,8 @@ export interface RunningRelay {
 /** Time for TCP, TLS and the upgrade of a connection to a host, ms each. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
 /**
- * A DID that could not be resolved is asked for again after this at the latest, ms: events that wait
- * for it must not miss that a directory is back.
+ * A DID that could not be resolved is asked for again after this at the latest, ms: events that
+ * wait for it must not miss that a directory is back.
  */
 const UNRESOLVED_MS_MAX = 30_000
 /** Requests a second to each directory: four times what any one host may cause. */

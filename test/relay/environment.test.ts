@@ -82,14 +82,14 @@ class SmallDisk implements AsyncDisposable {
   }
 }
 
-/** Large events meet the full disk in the log, small ones at long last in the database beside it. */
+/** Large events meet the full disk in the log, small ones in the end in the database beside it. */
 const FILLINGS = [
   { what: 'the log', padBytes: 60_000, together: 100, error: /^skein: append to log:.*ENOSPC/u },
   { what: 'the state', padBytes: 0, together: 1, error: /^skein: save state: .*full/u },
 ] as const
 
 for (const { what, padBytes, together, error } of FILLINGS) {
-  test(`a disk that fills up with ${what} ends the relay with one line, and nothing is lost`, async (t) => {
+  test(`a full disk, met in ${what}, ends the relay with one line; nothing is lost`, async (t) => {
     await using directory = await TemporaryDirectory.create()
     await using disk = await SmallDisk.create(directory.path, '2m')
     if (disk === null) {

@@ -1,6 +1,6 @@
 /**
- * A stream of honest events that can be told apart: each carries a number in a field that no lexicon
- * knows, so that a reader can see which it has, which twice, and which not.
+ * A stream of honest events that can be told apart: each carries a number in a field that no
+ * lexicon knows, so that a reader can see which it has, which twice, and which not.
  */
 import { must } from '../../src/lib/assert.ts'
 import { type Random, seededRandom } from '../../src/lib/random.ts'
@@ -53,7 +53,9 @@ export function markOf(frame: ReceivedFrame): number {
   return Number(frame.body['mark'])
 }
 
-/** What is wrong with frames that should hold the marks 1 to `count` once each, in order by account. */
+/**
+ * What is wrong with frames that should hold the marks 1 to `count` once each, in order by account.
+ */
 export function faultsOf(frames: readonly ReceivedFrame[], count: number): string[] {
   const faults: string[] = []
   const seen = new Map<number, number>()

@@ -14,8 +14,8 @@ export interface MemoryStore extends Disposable {
 }
 
 export async function openMemoryStore(): Promise<MemoryStore> {
-  const { connection, close } = await openDatabase(':memory:', RELAY_SCHEMA)
-  const store = new RelayStore(connection)
+  const database = await openDatabase(':memory:', RELAY_SCHEMA)
+  const store = new RelayStore(database.connection)
   return {
     store,
     addHost: (hostname, origin = 'configured') =>
@@ -25,7 +25,7 @@ export async function openMemoryStore(): Promise<MemoryStore> {
         createdAtMs: 0,
         requested: origin === 'requested',
       }),
-    [Symbol.dispose]: close,
+    [Symbol.dispose]: () => database.close(),
   }
 }
 
