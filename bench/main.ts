@@ -3,9 +3,15 @@ import { parseArgs } from 'node:util'
 
 import { messageOf } from '../src/lib/errors.ts'
 import type { Bench } from './bench.ts'
+import { hostBench } from './host.ts'
+import { simBench } from './sim.ts'
 import { verifyBench } from './verify.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { verify: verifyBench }
+const BENCHES: Readonly<Record<string, Bench>> = {
+  verify: verifyBench,
+  host: hostBench,
+  sim: simBench,
+}
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`)

@@ -14,6 +14,7 @@ import { metricsMarkdown } from '../src/ops/metrics.ts'
 import { optionsMarkdown } from '../src/ops/option-docs.ts'
 import { RELAY_METRICS } from '../src/ops/relay-metrics.ts'
 import { RELAY_OPTIONS } from '../src/ops/relay-options.ts'
+import { SIM_OPTIONS } from '../src/ops/sim-options.ts'
 
 const ROOT = new URL('../', import.meta.url)
 
@@ -27,6 +28,7 @@ export function generatedPages(): ReadonlyMap<string, string> {
     ['errors.md', errorsPage()],
     ['limits.md', limitsPage()],
     ['options.md', optionsMarkdown('Options of `skein relay`', RELAY_OPTIONS)],
+    ['sim-options.md', optionsMarkdown('Options of `skein sim`', SIM_OPTIONS)],
     ['metrics.md', metricsMarkdown('Metrics of `skein relay`', RELAY_METRICS)],
   ])
 }

@@ -4,6 +4,9 @@
  * - `main.ts`: the executable; the process's environment, streams, signals and exit
  * - `program.ts`: the commands and how they are called
  * - `relay-command.ts`: `skein relay`
+ * - `sim-command.ts`: `skein sim`
+ * - `demo-command.ts`, `demo-stats.ts`, `demo-screen.ts`: `skein demo`
+ * - `stop-signal.ts`: waiting for the signal that ends a command
  * - `command-options.ts`: option tables as flags
  * - `report-error.ts`: errors as one line
  * - `io.ts`: what a command may touch of the process

@@ -6,13 +6,16 @@ import { VERSION } from '../ops/build-info.ts'
 import type { OptionTable } from '../ops/option-table.ts'
 import { checkEnvironment } from '../ops/options.ts'
 import { parseRelayOptions, RELAY_OPTIONS } from '../ops/relay-options.ts'
+import { DEMO_OPTIONS, parseDemoOptions, parseSimOptions, SIM_OPTIONS } from '../ops/sim-options.ts'
 import { addOptions, flagsOf } from './command-options.ts'
+import { runDemo } from './demo-command.ts'
 import { type CliIo, EXIT } from './io.ts'
 import { runRelay, type StartRelay } from './relay-command.ts'
 import { reportError } from './report-error.ts'
+import { runSim } from './sim-command.ts'
 
 /** Every table whose environment variables are known. */
-const TABLES: readonly OptionTable[] = [RELAY_OPTIONS]
+const TABLES: readonly OptionTable[] = [RELAY_OPTIONS, SIM_OPTIONS, DEMO_OPTIONS]
 
 const EXAMPLES = `
 Examples:
@@ -28,7 +31,38 @@ Examples:
 Every option can be given as an environment variable; a flag wins.
 `
 
-/** How the parts that are slow to load are found; only `relay` loads them. */
+const SIM_EXAMPLES = `
+Examples:
+  A PLC directory on port 2582, three hosts on 2583 to 2585, 20 events a second:
+    $ skein sim
+
+  A relay that reads all of it, in another terminal:
+    $ skein relay --allow-private-network --plc http://localhost:2582 \\
+        --host http://localhost:2583,http://localhost:2584,http://localhost:2585
+
+  Liars and faults, to see what a reader makes of them:
+    $ skein sim --seed 7 --lies 50 --faults 5
+
+  Load: sign 100,000 events once, then serve them as fast as they are read:
+    $ skein sim --record traffic.bin --events 100000
+    $ skein sim --replay traffic.bin --pace free
+
+With --start, equal options give equal bytes, whatever the ports. Host names are localhost:<port>.
+Everything is in memory and on 127.0.0.1, and nothing is kept.
+`
+
+const DEMO_EXAMPLES = `
+Examples:
+  A network, a relay that crawls it, and what becomes of its events:
+    $ skein demo
+
+  Thirty seconds of many liars:
+    $ skein demo --lies 300 --duration 30s
+
+Needs no internet and leaves nothing behind. On a terminal it is one screen, else a line a second.
+`
+
+/** How the parts that are slow to load are found; only the commands that need them do. */
 export interface CliParts {
   loadRelay(): Promise<StartRelay>
 }
@@ -54,6 +88,27 @@ export async function runCli(args: readonly string[], io: CliIo, parts: CliParts
       code = await runRelay(options, io, await parts.loadRelay())
     })
   addOptions(relay, RELAY_OPTIONS)
+  const sim = program
+    .command('sim')
+    .description('Run a simulated network: directory, hosts, signed events, liars and faults.')
+    .addHelpText('after', SIM_EXAMPLES)
+    .action(async () => {
+      checkEnvironment(TABLES, io.environment)
+      const flags = flagsOf(sim, SIM_OPTIONS)
+      code = await runSim(parseSimOptions({ flags, environment: io.environment }), io)
+    })
+  addOptions(sim, SIM_OPTIONS)
+  const demo = program
+    .command('demo')
+    .description('Show a relay at work on a simulated network.')
+    .addHelpText('after', DEMO_EXAMPLES)
+    .action(async () => {
+      checkEnvironment(TABLES, io.environment)
+      const flags = flagsOf(demo, DEMO_OPTIONS)
+      const options = parseDemoOptions({ flags, environment: io.environment })
+      code = await runDemo(options, io, await parts.loadRelay())
+    })
+  addOptions(demo, DEMO_OPTIONS)
   try {
     await program.parseAsync(args, { from: 'user' })
     return code
@@ -75,7 +130,7 @@ function createProgram(io: CliIo): Command {
       writeErr: (text) => io.stderr(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'skein: ')),
     })
-    .addHelpText('after', '\nStart with: skein relay --help\n')
+    .addHelpText('after', '\nStart with: skein demo\n')
 }
 
 /** Read without the parser, since the error may be the parser's. */

@@ -8,8 +8,9 @@ import { createLogger, type Logger } from '../ops/logger.ts'
 import { MetricsRegistry } from '../ops/metrics.ts'
 import { createRelayMetrics, type RelayMetrics } from '../ops/relay-metrics.ts'
 import type { RelayOptions } from '../ops/relay-options.ts'
-import { type CliIo, EXIT, type StopSignal } from './io.ts'
+import { type CliIo, EXIT } from './io.ts'
 import { reportError } from './report-error.ts'
+import { listenForStop } from './stop-signal.ts'
 
 /** A started relay, as far as this command is concerned. */
 export interface RunningRelay {
@@ -85,29 +86,6 @@ function dependenciesOf(options: RelayOptions, io: CliIo): RelayDependencies {
   const metrics = createRelayMetrics(registry)
   metrics.build.set(1, { version: VERSION, node: process.versions.node })
   return { logger, registry, metrics, clock: systemClock }
-}
-
-interface StopListener {
-  readonly received: Promise<StopSignal>
-  forget(): void
-}
-
-/** Exit codes of a process that a signal ended, by the shell's convention. */
-const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143 } as const
-
-function listenForStop(io: CliIo): StopListener {
-  const { promise, resolve: receive } = Promise.withResolvers<StopSignal>()
-  let count = 0
-  const forget = io.onStopSignal((signal) => {
-    count++
-    if (count === 1) {
-      receive(signal)
-      return
-    }
-    io.stderr(`skein: ${signal}: stopped at once\n`)
-    io.exit(SIGNAL_EXIT[signal])
-  })
-  return { received: promise, forget }
 }
 
 /** What a person who starts a relay wants to know next. */

@@ -6,6 +6,7 @@
  * - `options.ts`: flag before environment before default; unknown variables
  * - `option-docs.ts`: help texts and the documentation page
  * - `relay-options.ts`: the relay's table and its parsed type
+ * - `sim-options.ts`: those of `skein sim` and `skein demo`
  * - `logger.ts`: structured lines on pino
  * - `metrics.ts`, `relay-metrics.ts`: metric tables on prom-client
  * - `lifecycle.ts`: opened in order, closed in reverse, with time-outs
@@ -85,3 +86,11 @@ export {
   relayOptions,
   type RelayOptions,
 } from './relay-options.ts'
+export {
+  DEMO_OPTIONS,
+  type DemoOptions,
+  parseDemoOptions,
+  parseSimOptions,
+  SIM_OPTIONS,
+  type SimOptions,
+} from './sim-options.ts'

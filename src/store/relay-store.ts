@@ -24,8 +24,8 @@ export interface HostRow {
    */
   readonly cursor: number | null
   /**
-   * The least of our own seqs among its events over the cursor that the log holds; null when there are
-   * none.
+   * The least of our own seqs among its events over the cursor that the log holds; null when there
+   * are none.
    */
   readonly aheadFromSeq: number | null
   /** Where reconnecting stands. */

@@ -16,7 +16,8 @@ function cut(faults: readonly string[]): string[] {
 
 /** The name of an event among all of its account, as the world gives it. */
 function idOf({ type, body }: ReceivedFrame): string {
-  return `${type} ${String(body['rev'] ?? '')} ${String(body['time'])}`
+  const { rev, time } = body
+  return `${type} ${typeof rev === 'string' ? rev : ''} ${typeof time === 'string' ? time : ''}`
 }
 
 /** Hash of a frame without its seq, encoded by another library than the one under test. */
@@ -146,7 +147,8 @@ function differences(did: string, where: string, wanted: object, found: unknown)
 }
 
 function sorted(value: object): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(value).toSorted()))
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify(Object.fromEntries(entries))
 }
 
 type ListedRepo = Readonly<Record<string, unknown>> & { readonly did: string }

@@ -27,6 +27,10 @@ export interface OracleReport {
   readonly reasons: number
   /** How often each fault happened. */
   readonly fired: Readonly<Record<string, number>>
+  /** Names of the lies that were told, and kinds of the changes that were made. */
+  readonly told: ReadonlySet<string>
+  readonly changed: ReadonlySet<string>
+  /** Hash of all that the network sent: equal for equal options. */
   readonly digest: string
   readonly tookMs: number
 }
@@ -34,7 +38,10 @@ export interface OracleReport {
 /** Events that the relay may be behind: fewer than it lets wait for one account. */
 const BEHIND_MAX = 50
 const EVENTS_PER_ROUND = 20
-const LIES_PER_ROUND = 6
+/** Changes at the end for which the directory is asked; more if a fault waits for that. */
+const LAST_CHANGES = 3
+const LAST_TRIES = 20
+const LIES_PER_ROUND = 7
 /** The relay's durations pass so many times faster than those of the wall clock. */
 const SPEED = 20
 /** A fixed instant, so that the network's bytes follow from the seed alone. */
@@ -43,10 +50,11 @@ const HOSTS = 4
 /** Host 1 is an hour late, host 2 as early as is tolerated. */
 const SKEWS_MS = [0, -3_600_000, 240_000]
 /** How long catching up may take, ms, and how often it is looked at. */
-const PATIENCE_MS = 12_000
+const PATIENCE_MS = 30_000
 const LOOK_MS = 3
 /** Silence of a host is waited out by jumps of its relay's clock. */
 const SILENCE_LOOKS = 30
+const CRAWL_LOOKS = 20
 const SILENCE_JUMP_MS = 31_000
 /** A DID that was not found is not asked for again for five minutes. */
 const MISSING_JUMPS = 10
@@ -57,6 +65,8 @@ class Run {
   readonly #relay: TestRelay
   readonly #client: RelayClient
   readonly #clock: JumpingClock
+  readonly told: Set<string> = new Set()
+  readonly changed: Set<string> = new Set()
 
   constructor(parts: {
     readonly network: SimNetwork
@@ -83,6 +93,7 @@ class Run {
         )
       }
       if (look % SILENCE_LOOKS === 0) this.#endSilence()
+      if (look % CRAWL_LOOKS === 0) await this.#askForCrawl()
       await pause(LOOK_MS)
     }
   }
@@ -111,6 +122,13 @@ class Run {
     })
   }
 
+  /** Hosts that nobody reads ask to be read, as they do in the wild: back-off grows else. */
+  async #askForCrawl(): Promise<void> {
+    for (const { hostname, connections } of this.#network.hosts) {
+      if (connections === 0) await this.#relay.relay.requestCrawl(hostname)
+    }
+  }
+
   /** When a host is silent, the relay's clock is all that stands in the way. */
   #endSilence(): void {
     if (this.#network.hosts.some(({ isSilent }) => isSilent)) this.#clock.jump(SILENCE_JUMP_MS)
@@ -121,12 +139,17 @@ class Run {
     const network = this.#network
     for (let i = 0; i < EVENTS_PER_ROUND; i++) {
       await network.run({ events: 1, pace: 'free' })
-      if (i % 3 === 0 && i < LIES_PER_ROUND * 3) network.lie()
+      if (i % 2 === 0 && i < LIES_PER_ROUND * 2) this.#lie()
       if (i === 5) await network.faultInTurn()
       await this.untilBehind(BEHIND_MAX)
     }
-    await network.changeInTurn()
+    this.changed.add((await network.changeInTurn()) ?? 'none')
     await this.untilBehind(BEHIND_MAX)
+  }
+
+  #lie(): void {
+    const lie = this.#network.lie()
+    if (lie !== null) this.told.add(lie.name)
   }
 
   /** Every account says something, so that the relay knows all of them. */
@@ -136,13 +159,17 @@ class Run {
     await this.untilQuiet()
   }
 
-  /** Gives faults of the directory their occasion. */
-  async end(): Promise<void> {
-    for (let i = 0; i < 20 && this.#network.faults.pending().length > 0; i++) {
-      await this.#network.change('handle')
+  /** Gives faults of the directory their occasion. Returns the digest of what was sent. */
+  async end(): Promise<string> {
+    const network = this.#network
+    for (let i = 0; i < LAST_CHANGES; i++) await network.change('handle')
+    await this.untilQuiet()
+    const digest = network.simulation.digest()
+    for (let i = 0; i < LAST_TRIES && network.faults.pending().length > 0; i++) {
+      await network.change('handle')
       await this.untilQuiet()
     }
-    await this.untilQuiet()
+    return digest
   }
 }
 
@@ -180,7 +207,7 @@ export async function runOracle({ seed, rounds }: OracleOptions): Promise<Oracle
   made.run = run
   await within(Promise.race([run.begin(), failed(relay)]), 'the first events', PATIENCE_MS * 2)
   for (let round = 0; round < rounds; round++) await Promise.race([run.round(), failed(relay)])
-  await run.end()
+  const digest = await run.end()
   const again = await replay(relay.address, client.lastSeq)
   const faults = [
     ...compareEvents(network, client.frames),
@@ -199,7 +226,9 @@ export async function runOracle({ seed, rounds }: OracleOptions): Promise<Oracle
     lies: network.simulation.ledger.count,
     reasons: network.simulation.ledger.told().size,
     fired: Object.fromEntries(network.faults.fired()),
-    digest: network.simulation.digest(),
+    told: run.told,
+    changed: run.changed,
+    digest,
     tookMs: systemClock.monotonicMs() - startedMs,
   }
 }
