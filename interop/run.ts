@@ -4,6 +4,8 @@ import { join } from 'node:path'
 
 import type { Check } from './checks/check.ts'
 import { checkOf } from './checks/check.ts'
+import { checkHostRepos } from './checks/host-repos.ts'
+import { checkHostStream } from './checks/host-stream.ts'
 import { checkHttp } from './checks/http.ts'
 import { checkOracle } from './checks/oracle.ts'
 import { checkReplay } from './checks/replay.ts'
@@ -60,16 +62,17 @@ export interface RunReport {
 
 /** Boots everything, runs the scenario, restarts and crashes, and stops everything again. */
 export async function run(settings: RunSettings): Promise<RunReport> {
-  settings.progress('booting a PLC directory and two PDSes')
+  settings.progress('booting a PLC directory, two PDSes and a repository host')
   await using stack = new AsyncDisposableStack()
   const world = await startWorld(settings.format, settings.directory)
   stack.defer(() => world.close())
   const direct = {
     A: new Watcher(world.pdses.A.origin, world.plc.url),
     B: new Watcher(world.pdses.B.origin, world.plc.url),
+    S: new Watcher(world.pdses.S.origin, world.plc.url),
   }
   stack.defer(async () => {
-    await Promise.all([direct.A.stop(), direct.B.stop()])
+    await Promise.all(Object.values(direct).map((watcher) => watcher.stop()))
   })
   await connected(world, CONNECTIONS_PER_WATCHER, 'the clients did not reach the PDSes')
 
@@ -89,9 +92,10 @@ export async function run(settings: RunSettings): Promise<RunReport> {
   })
   settings.progress(`the relay started in ${await relay.start()} ms`)
   // The other way to add a host, which the relay has to remember over its restarts.
-  const body = { hostname: pdses.B.host }
-  await procedure(relay.origin, 'com.atproto.sync.requestCrawl', body)
-  await connected(world, CONNECTIONS_PER_WATCHER + 1, 'the relay did not subscribe to both PDSes')
+  for (const { host } of [pdses.B, pdses.S]) {
+    await procedure(relay.origin, 'com.atproto.sync.requestCrawl', { hostname: host })
+  }
+  await connected(world, CONNECTIONS_PER_WATCHER + 1, 'the relay did not subscribe to all PDSes')
   const relayed = new Watcher(relay.origin, plc.url)
   stack.defer(() => relayed.stop())
   return await new Run(settings, world, direct, relay, relayed).go()
@@ -126,7 +130,7 @@ class Run {
     this.#direct = direct
     this.#relay = relay
     this.#relayed = relayed
-    this.#ledger = new Ledger({ A: direct.A.raw, B: direct.B.raw })
+    this.#ledger = new Ledger({ A: direct.A.raw, B: direct.B.raw, S: direct.S.raw })
     this.#runner = new StepRunner({
       scene: this.#scene,
       direct,
@@ -148,10 +152,14 @@ class Run {
       checkOf('the events of every step came in time', this.#runner.late),
       ...checkStreams(this.#relayed, this.#direct),
       ...(await checkOracle(this.#scene, this.#direct, this.#ledger)),
+      ...this.#scene.checks,
+      ...checkHostStream(this.#scene, this.#direct.S),
+      ...(await checkHostRepos(this.#scene)),
     )
+    const { A, B, S } = this.#direct
     const rows = compare(
       this.#ledger.entries(),
-      { A: observationsOf(this.#direct.A), B: observationsOf(this.#direct.B) },
+      { A: observationsOf(A), B: observationsOf(B), S: observationsOf(S) },
       observationsOf(this.#relayed),
     )
     const steps = this.#ledger.windows.map((window) => window.step.name)

@@ -53,11 +53,9 @@ export class StepRunner {
   }
 
   async #seqs(): Promise<Seqs> {
-    const [a, b] = await Promise.all([
-      this.#scene.pds('A').lastSeq(),
-      this.#scene.pds('B').lastSeq(),
-    ])
-    return { A: a, B: b }
+    const { A, B, S } = this.#scene.world.pdses
+    const [a, b, s] = await Promise.all([A.lastSeq(), B.lastSeq(), S.lastSeq()])
+    return { A: a, B: b, S: s }
   }
 
   async #settle(step: Step, upTo: Seqs): Promise<void> {

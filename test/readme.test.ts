@@ -68,6 +68,7 @@ test('every npm script that the documents name exists', () => {
     named.filter((name) => !(name in scripts)),
     [],
   )
-  assert(README.includes('npm ci && npm start') && /^npm test\b/m.test(README))
+  assert(README.includes('npm ci && npm run demo') && /^npm start$/m.test(README))
+  assert(/^npm test\b/m.test(README))
   assert.match(readText('.ci/run'), /^step \d+ npm test$/m)
 })

@@ -5,7 +5,7 @@ import { readCarWithRoot } from '@atproto/repo'
 import type { Json } from '../net/xrpc.ts'
 import { query, XrpcError } from '../net/xrpc.ts'
 import type { Account, Scene } from '../scenario/scene.ts'
-import { adminAuthorization } from '../world/pds.ts'
+import type { Head } from '../world/pds.ts'
 import type { Check } from './check.ts'
 import { runCheck } from './check.ts'
 
@@ -21,7 +21,7 @@ interface Truth {
   readonly active: boolean
   readonly status: string | null
   /** Null for a deleted account, of which the PDS knows nothing more. */
-  readonly head: { readonly cid: string; readonly rev: string } | null
+  readonly head: Head | null
 }
 
 /** All checks of the relay's HTTP interface. `when` tells one round of them from another. */
@@ -31,7 +31,7 @@ export async function checkHttp(relay: string, scene: Scene, when: string): Prom
     runCheck(`${name} (${when})`, look)
   return [
     await check('_health answers 200', () => health(relay)),
-    await check('listHosts names both PDSes as active', () => listHosts(relay, scene)),
+    await check('listHosts names all PDSes as active', () => listHosts(relay, scene)),
     await check('listRepos agrees with the PDSes', () => listRepos(relay, truths)),
     await check('getRepoStatus agrees with the PDSes', () =>
       each(truths, (truth) => repoStatus(relay, truth)),
@@ -63,18 +63,14 @@ async function each(
 
 async function truthOf(account: Account): Promise<Truth> {
   if (account.deleted) return { account, active: false, status: 'deleted', head: null }
-  const { origin } = account.home
-  const params = { did: account.did }
-  const status = await query(origin, 'com.atproto.sync.getRepoStatus', { params })
-  const head = await query(origin, 'com.atproto.sync.getLatestCommit', {
-    params,
-    authorization: adminAuthorization,
-  })
+  const { home, did } = account
+  const params = { did }
+  const status = await query(home.origin, 'com.atproto.sync.getRepoStatus', { params })
   return {
     account,
     active: status['active'] === true,
     status: typeof status['status'] === 'string' ? status['status'] : null,
-    head: { cid: String(head['cid']), rev: String(head['rev']) },
+    head: await home.head(did),
   }
 }
 

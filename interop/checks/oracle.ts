@@ -4,8 +4,10 @@
  */
 
 import { sleep, waitUntil } from '../net/wait.ts'
+import { query } from '../net/xrpc.ts'
 import type { Ledger } from '../compare/ledger.ts'
 import type { Scene } from '../scenario/scene.ts'
+import type { StreamEvent } from '../streams/frame.ts'
 import type { Watcher } from '../streams/observers.ts'
 import { Recorder } from '../streams/recorder.ts'
 import type { Pds, PdsName } from '../world/pds.ts'
@@ -43,7 +45,7 @@ export async function checkOracle(
   return checks
 }
 
-/** A PDS forgets all events of an account that it deletes but the last. */
+/** See {@link Pds.forgets}. */
 async function compareBacklog(pds: Pds, watcher: Watcher, scene: Scene): Promise<string[]> {
   const recorder = new Recorder(pds.origin, { cursor: 0, reconnect: 'never' })
   try {
@@ -59,16 +61,31 @@ async function compareBacklog(pds: Pds, watcher: Watcher, scene: Scene): Promise
         .filter((event) => event.type === '#account' && event.what === 'deleted')
         .map((event) => event.did),
     )
+    const hidden = pds.forgets === 'inactive' ? await inactiveAt(pds, watcher) : new Set()
+    const isHidden = ({ did, type }: StreamEvent): boolean =>
+      hidden.has(did) && (type === '#commit' || type === '#sync')
     const lost = watcher.raw.events.filter(
-      (event) => !backlog.has(event.fingerprint) && !deleted.has(event.did),
+      (event) => !backlog.has(event.fingerprint) && !deleted.has(event.did) && !isHidden(event),
     )
+    const shown = recorder.events.filter(isHidden)
     const added = recorder.events.filter((event) => !live.has(event.fingerprint))
     const faults: string[] = []
     if (lost.length > 0) faults.push(`${lost.length} live events are not in it`)
+    if (shown.length > 0) faults.push(`${shown.length} events are of accounts that are not active`)
     if (added.length > 0) faults.push(`${added.length} events were not sent live`)
     if (deleted.size === 0 && pds === scene.pds('A')) faults.push('no account was deleted')
     return faults
   } finally {
     await recorder.stop()
   }
+}
+
+/** The accounts that a PDS says are not active, of all that it has sent events of. */
+async function inactiveAt(pds: Pds, watcher: Watcher): Promise<Set<string>> {
+  const inactive = new Set<string>()
+  for (const did of new Set(watcher.raw.events.map((event) => event.did))) {
+    const status = await query(pds.origin, 'com.atproto.sync.getRepoStatus', { params: { did } })
+    if (status['active'] !== true) inactive.add(did)
+  }
+  return inactive
 }

@@ -54,7 +54,7 @@ function observe(frames: readonly StreamEvent[]): Observations {
 }
 
 const sent: StreamEvent[] = Array.from({ length: COUNT }, (_, i) => frame(i + 1, i + 1))
-const direct = { A: observe(sent), B: observe([]) }
+const direct = { A: observe(sent), B: observe([]), S: observe([]) }
 const step = { name: 'a step', run: () => Promise.resolve() }
 const entries = sent.map((event): LedgerEntry => {
   return { step, pds: 'A', event, refusal: null, clients: 'connected' }

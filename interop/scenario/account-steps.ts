@@ -4,7 +4,9 @@ import { Secp256k1Keypair } from '@atproto/crypto'
 import { writeFile } from 'node:fs/promises'
 
 import { procedure } from '../net/xrpc.ts'
+import type { RealPds } from '../world/pds.ts'
 import { adminAuthorization } from '../world/pds.ts'
+import { SkeinHost } from '../world/skein-host.ts'
 import type { Account } from './scene.ts'
 import { callAs, createRecord, post } from './scene.ts'
 import type { Step } from './step.ts'
@@ -52,8 +54,7 @@ export const accountSteps: readonly Step[] = [
     name: 'announce an identity without a handle',
     eventCount: 1,
     async run(scene) {
-      const { home, did } = scene.account('alice')
-      await home.ctx.sequencer.sequenceIdentity(did)
+      await scene.pds('A').ctx.sequencer.sequenceIdentity(scene.account('alice').did)
     },
   },
   {
@@ -90,7 +91,7 @@ export const accountSteps: readonly Step[] = [
     eventCount: 3,
     async run(scene) {
       const bea = scene.account('bea')
-      await rotateSigningKey(bea)
+      await rotateSigningKey(bea, scene.pds('B'))
       await createRecord(bea, POST, post('signed with the new key'))
     },
   },
@@ -137,7 +138,8 @@ export const endingSteps: readonly Step[] = [
 
 /** Changes an account's handle, in the directory as well. */
 export async function changeHandle(account: Account, handle: string): Promise<void> {
-  await callAs(account, 'com.atproto.identity.updateHandle', { handle })
+  if (account.home instanceof SkeinHost) await account.home.updateHandle(account.did, handle)
+  else await callAs(account, 'com.atproto.identity.updateHandle', { handle })
   account.handle = handle
 }
 
@@ -172,9 +174,7 @@ async function setTakedown(account: Account, takedown: 'applied' | 'reversed'): 
  * Gives an account a new signing key, in the way of the PDS's own script: key file, directory, an
  * empty commit that is not announced, #identity, #sync.
  */
-async function rotateSigningKey(account: Account): Promise<void> {
-  const { did } = account
-  const { ctx } = account.home
+async function rotateSigningKey({ did }: Account, { ctx }: RealPds): Promise<void> {
   const key = await Secp256k1Keypair.create({ exportable: true })
   const { keyLocation } = await ctx.actorStore.getLocation(did)
   await writeFile(keyLocation, await key.export())

@@ -1,4 +1,4 @@
-/** Many writes at once at both PDSes, for order and for what happens to the relay under way. */
+/** Many writes at once at all PDSes, for order and for what happens to the relay under way. */
 
 import { changeHandle } from './account-steps.ts'
 import type { Account, Scene } from './scene.ts'
@@ -8,7 +8,7 @@ import type { Step } from './step.ts'
 const THING = 'org.example.thing'
 
 /** Accounts that are active until the end, and write at the same time. */
-const WRITERS = ['alice', 'bob', 'bea', 'ben', 'mia']
+const WRITERS = ['alice', 'bob', 'bea', 'ben', 'mia', 'sam', 'moe']
 
 /** Commits of one writer in a burst; three fifths of them are single creates. */
 const COMMITS_PER_BURST = 12

@@ -1,13 +1,22 @@
 /** An account moves from PDS A to PDS B. */
 
 import { bearer, procedure, query, queryBytes, textAt } from '../net/xrpc.ts'
+import type { RealPds } from '../world/pds.ts'
+import { SkeinHost } from '../world/skein-host.ts'
 import { deactivate, deleteAccount } from './account-steps.ts'
 import type { Account } from './scene.ts'
 import { callAs, createRecord } from './scene.ts'
 import type { Step } from './step.ts'
 
 const THING = 'org.example.thing'
-const HOST_CHANGED = 'the DID document names PDS B as the host, so PDS A no longer speaks for it'
+/** Why the former home is not believed. */
+export const HOST_CHANGED =
+  'the DID document names another PDS, so this one no longer speaks for it'
+
+/** Why the first #sync of a real PDS after an import is not believed. */
+export const REV_OF_IMPORT =
+  "its rev is that of the import, not the commit's, and the commit is signed with the key of the " +
+  'former home, which the DID document no longer holds'
 
 export const migrationSteps: readonly Step[] = [
   {
@@ -22,28 +31,15 @@ export const migrationSteps: readonly Step[] = [
     eventCount: 0,
     async run(scene) {
       const mia = scene.account('mia')
-      const oldHome = mia.home
+      const oldHome = scene.pds('A')
       const newHome = scene.pds('B')
       const session = await createAccountAt(mia, newHome)
       const authorization = bearer(textAt(session, 'accessJwt'))
       const car = await queryBytes(oldHome.origin, 'com.atproto.sync.getRepo', {
         params: { did: mia.did },
       })
-      await procedure(newHome.origin, 'com.atproto.repo.importRepo', new Uint8Array(car), {
-        authorization,
-        contentType: 'application/vnd.ipld.car',
-      })
-      const credentials = await query(
-        newHome.origin,
-        'com.atproto.identity.getRecommendedDidCredentials',
-        { authorization },
-      )
-      await oldHome.ctx.plcClient.updateData(mia.did, oldHome.ctx.plcRotationKey, (last) => ({
-        ...last,
-        ...credentials,
-      }))
-      mia.home = newHome
-      mia.authorization = authorization
+      await importAt(newHome, car, authorization)
+      await pointDidAt(mia, newHome, authorization)
     },
   },
   {
@@ -53,9 +49,7 @@ export const migrationSteps: readonly Step[] = [
       {
         pds: 'B',
         type: '#sync',
-        reason:
-          "its rev is that of the import, not the commit's, and the commit is signed with the " +
-          'key of PDS A, which the DID document no longer holds',
+        reason: REV_OF_IMPORT,
       },
     ],
     async run(scene) {
@@ -99,16 +93,42 @@ export const migrationSteps: readonly Step[] = [
   },
 ]
 
-/** Creates the account at another PDS, inactive, on the word of its present home. */
-async function createAccountAt(
+/** Imports a repository into the account of a session. */
+export async function importAt(
+  pds: RealPds,
+  car: Uint8Array,
+  authorization: string,
+): Promise<void> {
+  await procedure(pds.origin, 'com.atproto.repo.importRepo', new Uint8Array(car), {
+    authorization,
+    contentType: 'application/vnd.ipld.car',
+  })
+}
+
+/** Changes the DID document to what the new home recommends: from then on it is the home. */
+export async function pointDidAt(
   account: Account,
-  newHome: Account['home'],
+  newHome: RealPds,
+  authorization: string,
+): Promise<void> {
+  const credentials = await query(
+    newHome.origin,
+    'com.atproto.identity.getRecommendedDidCredentials',
+    { authorization },
+  )
+  const { plcClient, plcRotationKey } = newHome.ctx
+  await plcClient.updateData(account.did, plcRotationKey, (last) => ({ ...last, ...credentials }))
+  account.home = newHome
+  account.authorization = authorization
+}
+
+/** Creates the account at another PDS, inactive, on the word of its present home. */
+export async function createAccountAt(
+  account: Account,
+  newHome: RealPds,
 ): Promise<Record<string, unknown>> {
   const nsid = 'com.atproto.server.createAccount'
-  const { token } = await query(account.home.origin, 'com.atproto.server.getServiceAuth', {
-    authorization: account.authorization,
-    params: { aud: newHome.serviceDid, lxm: nsid },
-  })
+  const token = await serviceAuth(account, newHome.serviceDid, nsid)
   return procedure(
     newHome.origin,
     nsid,
@@ -118,12 +138,22 @@ async function createAccountAt(
       email: `${account.name}@example.com`,
       password: account.password,
     },
-    { authorization: bearer(String(token)) },
+    { authorization: bearer(token) },
   )
 }
 
+async function serviceAuth(account: Account, aud: string, lxm: string): Promise<string> {
+  const { home, did, authorization } = account
+  if (home instanceof SkeinHost) return home.serviceAuth(did, aud, lxm)
+  const answer = await query(home.origin, 'com.atproto.server.getServiceAuth', {
+    authorization,
+    params: { aud, lxm },
+  })
+  return textAt(answer, 'token')
+}
+
 /** The account as it still stands at its former home, with a session there. */
-async function asOldAccount(account: Account, home: Account['home']): Promise<Account> {
+export async function asOldAccount(account: Account, home: RealPds): Promise<Account> {
   const session = await procedure(home.origin, 'com.atproto.server.createSession', {
     identifier: account.did,
     password: account.password,

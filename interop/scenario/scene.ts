@@ -2,7 +2,10 @@
 
 import { bearer, procedure, textAt } from '../net/xrpc.ts'
 import type { Json } from '../net/xrpc.ts'
-import type { Pds, PdsName } from '../world/pds.ts'
+import type { Check } from '../checks/check.ts'
+import type { Pds } from '../world/pds.ts'
+import type { Curve } from '../world/skein-host.ts'
+import { SkeinHost } from '../world/skein-host.ts'
 import type { World } from '../world/world.ts'
 
 /** The scenario's accounts all live in the directory. */
@@ -27,6 +30,8 @@ export type Write =
 
 export class Scene {
   readonly world: World
+  /** What steps have found by themselves. */
+  readonly checks: Check[] = []
   readonly #accounts = new Map<string, Account>()
 
   constructor(world: World) {
@@ -38,7 +43,7 @@ export class Scene {
     return [...this.#accounts.values()]
   }
 
-  pds(name: PdsName): Pds {
+  pds<N extends keyof World['pdses']>(name: N): World['pdses'][N] {
     return this.world.pdses[name]
   }
 
@@ -49,8 +54,8 @@ export class Scene {
     return account
   }
 
-  /** Creates `NAME.test` at a PDS. */
-  async createAccount(name: string, at: PdsName): Promise<Account> {
+  /** Creates `NAME.test` at a real PDS. */
+  async createAccount(name: string, at: 'A' | 'B'): Promise<Account> {
     const home = this.pds(at)
     const handle = `${name}.test`
     const password = `password of ${name}`
@@ -74,6 +79,17 @@ export class Scene {
     return account
   }
 
+  /** Creates `NAME.test` at the repository host, which has no sessions. */
+  async createHosted(name: string, curve: Curve = 'k256'): Promise<Account> {
+    const home = this.pds('S')
+    const handle = `${name}.test`
+    const did = await home.createAccount(handle, curve)
+    const password = `password of ${name}`
+    const account = { name, did, password, handle, home, authorization: '', deleted: false }
+    this.#accounts.set(name, account)
+    return account
+  }
+
   /** Opens a new session; a takedown ends the ones before it. */
   async logIn(account: Account): Promise<void> {
     const answer = await procedure(account.home.origin, 'com.atproto.server.createSession', {
@@ -83,6 +99,9 @@ export class Scene {
     account.authorization = bearer(textAt(answer, 'accessJwt'))
   }
 }
+
+/** Record keys that the repository host is given where a PDS would choose one. */
+let hostedRkeys = 0
 
 function isDid(text: string): text is Did {
   return text.startsWith('did:plc:')
@@ -108,6 +127,10 @@ export function createRecord(
   fields: Json,
   rkey?: string,
 ): Promise<Json> {
+  if (account.home instanceof SkeinHost) {
+    const path = `${collection}/${rkey ?? `chosen-${++hostedRkeys}`}`
+    return applyWrites(account, [{ action: 'create', path, value: fields }])
+  }
   return callAs(account, 'com.atproto.repo.createRecord', {
     repo: account.did,
     collection,
@@ -119,6 +142,10 @@ export function createRecord(
 /** Creates or replaces the record at `path`. */
 export function putRecord(account: Account, path: string, fields: Json): Promise<Json> {
   const { collection, rkey } = splitPath(path)
+  if (account.home instanceof SkeinHost) {
+    const action = account.home.records(account.did).has(path) ? 'update' : 'create'
+    return applyWrites(account, [{ action, path, value: fields }])
+  }
   return callAs(account, 'com.atproto.repo.putRecord', {
     repo: account.did,
     collection,
@@ -129,11 +156,16 @@ export function putRecord(account: Account, path: string, fields: Json): Promise
 
 /** Deletes the record at `path`, if there is one. */
 export function deleteRecord(account: Account, path: string): Promise<Json> {
+  if (account.home instanceof SkeinHost) return applyWrites(account, [{ action: 'delete', path }])
   return callAs(account, 'com.atproto.repo.deleteRecord', { repo: account.did, ...splitPath(path) })
 }
 
 /** Applies several writes in one commit. */
-export function applyWrites(account: Account, writes: readonly Write[]): Promise<Json> {
+export async function applyWrites(account: Account, writes: readonly Write[]): Promise<Json> {
+  if (account.home instanceof SkeinHost) {
+    await account.home.write(account.did, writes.map(withType))
+    return {}
+  }
   return callAs(account, 'com.atproto.repo.applyWrites', {
     repo: account.did,
     writes: writes.map((write) => {
@@ -148,6 +180,12 @@ export function applyWrites(account: Account, writes: readonly Write[]): Promise
 /** A post with all fields that its lexicon demands. */
 export function post(text: string, more: Json = {}): Json {
   return { text, createdAt: new Date().toISOString(), ...more }
+}
+
+function withType(write: Write): Write {
+  if (write.action === 'delete') return write
+  const { collection } = splitPath(write.path)
+  return { ...write, value: { $type: collection, ...write.value } }
 }
 
 function splitPath(path: string): { collection: string; rkey: string } {

@@ -1,6 +1,8 @@
 /** The scenario in its order. */
 
 import { accountSteps, creationSteps, endingSteps } from './account-steps.ts'
+import { hostMoveSteps } from './host-move-steps.ts'
+import { hostEndingSteps, hostSteps } from './host-steps.ts'
 import { burstStep } from './load-steps.ts'
 import { migrationSteps } from './migration-steps.ts'
 import { recordSteps } from './record-steps.ts'
@@ -12,6 +14,9 @@ export const scenario: readonly Step[] = [
   ...recordSteps,
   ...accountSteps,
   ...migrationSteps,
+  ...hostSteps,
+  ...hostMoveSteps,
   burstStep,
   ...endingSteps,
+  ...hostEndingSteps,
 ]

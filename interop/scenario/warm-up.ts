@@ -21,6 +21,7 @@ export function warmUpStep(everybodyReceives: () => boolean): Step {
       const accounts = [
         await scene.createAccount('wanda', 'A'),
         await scene.createAccount('walt', 'B'),
+        await scene.createHosted('sara'),
       ]
       const write = async (): Promise<boolean> => {
         for (const account of accounts) await createRecord(account, 'org.example.thing', {})

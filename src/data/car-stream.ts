@@ -170,7 +170,9 @@ export function encodeCarBlock(cid: Uint8Array, block: Uint8Array): Uint8Array {
 /** A whole CAR in memory, blocks in the order given. */
 export function encodeCar(roots: readonly Uint8Array[], blocks: Iterable<CarBlock>): Uint8Array {
   const parts = [encodeCarHeader(roots)]
-  for (const { cid, block } of blocks) parts.push(encodeCarBlock(cid, block))
+  for (const { cid, block } of blocks) {
+    parts.push(encodeVarint(CID_BYTES + block.length), cid, block)
+  }
   return concatBytes(parts)
 }
 

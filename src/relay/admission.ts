@@ -240,6 +240,10 @@ export class Admission {
     const { signal } = this.#stop
     const tried: Tried = { refreshed: false, statusAsked: false }
     let resolution = await this.#lookups.resolve(arrival.link, did)
+    if (!resolution.ok && arrival.frame.type === '#identity') {
+      // It may have come to be since somebody last looked: that is what the event says.
+      resolution = await this.#lookups.again(arrival.link, did, 'announcement', deadlineMs)
+    }
     const isHost = resolution.ok && resolution.identity.pdsHostname === arrival.link.hostname
     if (isHost && asksAnew(arrival.frame)) {
       const event = `${arrival.hostEpoch} ${arrival.hostSeq}`

@@ -59,6 +59,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000
 const UNRESOLVED_MS_MAX = 30_000
 /** Requests a second to each directory: four times what any one host may cause. */
 const PLC_PER_SECOND = 200
+/** A DID that its directory does not know is not asked for again for this time, ms. */
+const MISSING_MS = 60_000
 /** One host may doubt a DID again after this, ms; how many DIDs it may doubt is limited besides. */
 const REFRESH_INTERVAL_MS = 10_000
 /** File of the state database within the data directory. */
@@ -181,6 +183,7 @@ function openIdentities(
       memoryBytesMax: options.identityCacheBytes,
       refreshIntervalMs: REFRESH_INTERVAL_MS,
       unresolvedMsMax: UNRESOLVED_MS_MAX,
+      missingMs: MISSING_MS,
     },
     clock,
     hooks: {

@@ -1,4 +1,4 @@
-/** Which blobs each account has, and which records refer to them. The bytes are in ./blob-files.ts. */
+/** Which blobs each account has, and which records refer to them; the bytes: ./blob-files.ts. */
 import type { Statement } from 'better-sqlite3'
 import { plainBytes } from '../lib/bytes.ts'
 import type { Connection } from './database.ts'
@@ -132,7 +132,7 @@ export class BlobRows {
     })
   }
 
-  /** Sets anew which blobs of an account are referred to, after its repository has changed whole. */
+  /** Sets anew which blobs of an account are referred to, after all its repository has changed. */
   recount(accountId: number, repoId: number | null, nowMs: number): void {
     guarded('recount references', () =>
       this.#connection

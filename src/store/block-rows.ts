@@ -9,8 +9,8 @@ import { assert } from '../lib/assert.ts'
 import type { Connection } from './database.ts'
 import { guarded } from './guarded.ts'
 
-/** Key of a CID in a map: each byte as one character. */
-function keyOf(cid: Uint8Array): string {
+/** Key of a CID in a map: each byte as one character. A fraction of what its text form takes. */
+export function cidKey(cid: Uint8Array): string {
   return Buffer.from(cid.buffer, cid.byteOffset, cid.length).toString('latin1')
 }
 
@@ -72,7 +72,7 @@ export class BlockRows {
 
   /** The block as the transaction leaves it so far, or null. The bytes are the caller's. */
   get(repoId: number, cid: Uint8Array): Uint8Array | null {
-    const change = this.#pending.get(repoId)?.get(keyOf(cid))
+    const change = this.#pending.get(repoId)?.get(cidKey(cid))
     if (change !== undefined && change.block !== null) return change.block
     const found = guarded('read block', () => this.#read.get(repoId, cid))
     return found instanceof Uint8Array ? plainBytes(found) : null
@@ -103,7 +103,7 @@ export class BlockRows {
       changes = new Map()
       this.#pending.set(repoId, changes)
     }
-    const key = keyOf(cid)
+    const key = cidKey(cid)
     let change = changes.get(key)
     if (change === undefined) {
       change = { cid, block: null, delta: 0, rev, returned: false }
@@ -133,12 +133,14 @@ export class BlockRows {
     if (delta > 0) {
       assert(block !== null, 'a block that comes has content')
       this.#add.run(repoId, cid, rev, delta, block, returned ? 1 : 0)
-    } else if (delta === 0) {
-      if (returned) this.#touch.run(rev, repoId, cid)
-    } else if (this.#dropLast.run(repoId, cid, -delta).changes === 0) {
+      return
+    }
+    if (delta < 0) {
+      if (this.#dropLast.run(repoId, cid, -delta).changes === 1) return
       const { changes } = this.#drop.run(-delta, repoId, cid)
       assert(changes === 1, 'a block that goes is there')
     }
+    if (returned) this.#touch.run(rev, repoId, cid)
   }
 
   // ---- Imports: blocks come first, which of them are used is found later.

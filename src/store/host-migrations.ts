@@ -1,4 +1,4 @@
-/** The schema of a repository host, step by step. A step that has been released is never changed. */
+/** The schema of a repository host, step by step. A step that was released is never changed. */
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
 

@@ -8,8 +8,8 @@ import { plainBytes } from '../lib/bytes.ts'
 import type { Connection } from './database.ts'
 import { guarded } from './guarded.ts'
 
-/** Page cache of each connection, KiB: the upper nodes of the tables of one repository. */
-const CACHE_KIB = 8_192
+/** Page cache of a connection in use, KiB: most of a repository of 30,000 records. */
+const CACHE_KIB = 16_384
 /** Idle connections kept for the next reader. */
 const IDLE_MAX = 2
 
@@ -117,7 +117,7 @@ export class SnapshotPool {
       reader.connection.exec('BEGIN; SELECT 1 FROM setting')
       const snapshot = new RepoSnapshot(reader, repoId, () => {
         this.#snapshots.delete(snapshot)
-        reader.connection.exec('COMMIT')
+        reader.connection.exec('COMMIT; PRAGMA shrink_memory')
         if (this.#closed || this.#idle.length >= IDLE_MAX) reader.connection.close()
         else this.#idle.push(reader)
       })

@@ -39,8 +39,8 @@ function byAccount(frames: readonly ReceivedFrame[]): Map<string, ReceivedFrame[
 }
 
 /**
- * Every honest event once, byte for byte but for its seq, in the order of its account; nothing else.
- * What a host has sent twice on purpose may come twice, unless it is a commit.
+ * Every honest event once, byte for byte but for its seq, in the order of its account; nothing
+ * else. What a host has sent twice on purpose may come twice, unless it is a commit.
  */
 export function compareEvents(network: SimNetwork, frames: readonly ReceivedFrame[]): string[] {
   const { world } = network

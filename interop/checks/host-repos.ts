@@ -1,0 +1,165 @@
+/** Repositories and proofs from Skein's repository host, as others' code sees them. */
+
+import { getPublicKeyFromDidController, parseDidKey } from '@atcute/crypto'
+import { verifyRecord } from '@atcute/repo'
+import type { RecordCidClaim } from '@atproto/repo'
+import {
+  MemoryBlockstore,
+  readCarWithRoot,
+  Repo,
+  verifyDiffCar,
+  verifyProofs,
+  verifyRecords,
+} from '@atproto/repo'
+import { parseCid } from '@atproto/lex-data'
+
+import { query, queryBytes } from '../net/xrpc.ts'
+import type { Account, Scene } from '../scenario/scene.ts'
+import { SkeinHost } from '../world/skein-host.ts'
+import type { Check } from './check.ts'
+import { runCheck } from './check.ts'
+import { exportOf, readRepo, recordDifferences, recordsByAtcute } from './repo-contents.ts'
+
+/** Proofs asked for of each repository: some of its records, and paths where nothing stands. */
+const PROOFS_MAX = 60
+/** Paths at which no repository has a record, before, among and behind all others. */
+const ABSENT = ['a.a.a/a', 'app.bsky.feed.post/zzz', 'org.example.thing/n-', 'zz.zz.zz/zz']
+/** The CID of an empty map, for claims that must not be believed. */
+const WRONG_CID = parseCid('bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua')
+
+/** A repository of the host that is active, with what it should hold. */
+interface Subject {
+  readonly account: Account
+  readonly home: SkeinHost
+  readonly didKey: string
+  readonly car: Uint8Array
+  readonly records: ReadonlyMap<string, string>
+}
+
+/** All checks of what the host serves at the end. */
+export async function checkHostRepos(scene: Scene): Promise<Check[]> {
+  const subjects = await subjectsOf(scene)
+  const check = (name: string, look: (subject: Subject) => Promise<string[]>): Promise<Check> =>
+    runCheck(`the host's ${name}`, () => each(subjects, look))
+  return [
+    await check('repositories hold what was written (@atproto/repo verifyRepo)', whole),
+    await check('repositories read the same (@atcute/repo)', wholeByAtcute),
+    await check('exports since a rev lead there from it (verifyDiffCar)', sinceEarlier),
+    await check('proofs of records and of nothing (verifyProofs, verifyRecords)', proofs),
+    await check('proofs of records (@atcute/repo verifyRecord)', proofsByAtcute),
+  ]
+}
+
+async function subjectsOf(scene: Scene): Promise<Subject[]> {
+  const subjects: Subject[] = []
+  for (const account of scene.accounts) {
+    const { home, did } = account
+    if (!(home instanceof SkeinHost) || account.deleted) continue
+    const status = await query(home.origin, 'com.atproto.sync.getRepoStatus', { params: { did } })
+    if (status['active'] !== true) continue
+    const { verificationMethods } = await home.plc.getDocumentData(did)
+    const didKey = verificationMethods['atproto'] ?? ''
+    const car = await exportOf(home.origin, did)
+    subjects.push({ account, home, didKey, car, records: home.records(did) })
+  }
+  return subjects
+}
+
+async function each(
+  subjects: readonly Subject[],
+  look: (subject: Subject) => Promise<string[]>,
+): Promise<string[]> {
+  const faults = subjects.some(({ records }) => records.size > 200) ? [] : ['no large repository']
+  for (const subject of subjects) {
+    const found = await look(subject)
+    faults.push(...found.map((fault) => `${subject.account.name}: ${fault}`))
+  }
+  return faults
+}
+
+async function whole({ account, home, didKey, car, records }: Subject): Promise<string[]> {
+  const contents = await readRepo(car, account.did, didKey)
+  const head = await home.head(account.did)
+  const faults = recordDifferences(contents.records, records)
+  if (contents.root !== head.cid || contents.rev !== head.rev) faults.push('it is not of the head')
+  return faults
+}
+
+function wholeByAtcute({ car, records }: Subject): Promise<string[]> {
+  return Promise.resolve(recordDifferences(recordsByAtcute(car), records))
+}
+
+/** An export of an earlier rev, and what is new since then: both together are the whole. */
+async function sinceEarlier({ account, home, didKey, car, records }: Subject): Promise<string[]> {
+  const early = home.earlyExports.get(account.did)
+  if (early === undefined) return []
+  const { root, blocks } = await readCarWithRoot(early)
+  const before = await Repo.load(new MemoryBlockstore(blocks), root)
+  const news = await exportOf(home.origin, account.did, before.commit.rev)
+  const { writes } = await verifyDiffCar(before, news, account.did, didKey)
+  const after = new Map<string, string>()
+  for await (const { collection, rkey, cid } of before.walkRecords()) {
+    after.set(`${collection}/${rkey}`, cid.toString())
+  }
+  for (const write of writes) {
+    const path = `${write.collection}/${write.rkey}`
+    if (write.action === 'delete') after.delete(path)
+    else after.set(path, write.cid.toString())
+  }
+  const faults = recordDifferences(after, records)
+  if (writes.length === 0) faults.push('nothing was written since')
+  if (news.length >= car.length) faults.push('what is new is larger than the whole')
+  return faults
+}
+
+async function proofs({ account, home, didKey, records }: Subject): Promise<string[]> {
+  const faults: string[] = []
+  for (const path of pathsOf(records)) {
+    const car = await proofOf(home, account.did, path)
+    const wanted = records.get(path)
+    const claim = claimOf(path, wanted === undefined ? null : parseCid(wanted))
+    const { verified } = await verifyProofs(car, [claim], account.did, didKey)
+    if (verified.length !== 1) faults.push(`${path} is not proven`)
+    const lie = claimOf(path, wanted === undefined ? WRONG_CID : null)
+    const lied = await verifyProofs(car, [lie], account.did, didKey)
+    if (lied.verified.length > 0) faults.push(`the contrary of ${path} is proven`)
+    const claims = await verifyRecords(car, account.did, didKey)
+    const found = claims.some(({ collection, rkey }) => `${collection}/${rkey}` === path)
+    if (found !== (wanted !== undefined)) faults.push(`${path} is ${found ? '' : 'not '}in it`)
+  }
+  return faults
+}
+
+async function proofsByAtcute({ account, home, didKey, records }: Subject): Promise<string[]> {
+  const faults: string[] = []
+  const publicKey = await importKey(didKey)
+  for (const path of pathsOf(records)) {
+    const carBytes = await proofOf(home, account.did, path)
+    const { collection, rkey } = claimOf(path, null)
+    const options = { did: account.did, collection, rkey, publicKey, carBytes }
+    const cid = await verifyRecord(options).then(
+      (verified) => verified.cid,
+      (error: unknown) => (records.has(path) ? String(error) : undefined),
+    )
+    if (cid !== records.get(path)) faults.push(`${path}: ${cid ?? 'nothing'}`)
+  }
+  return faults
+}
+
+/** Some paths with a record, evenly spread, and all without. */
+function pathsOf(records: ReadonlyMap<string, string>): string[] {
+  const step = Math.ceil(records.size / PROOFS_MAX)
+  const present = [...records.keys()].sort().filter((_path, i) => i % step === 0)
+  return [...present, ...ABSENT]
+}
+
+function proofOf(home: SkeinHost, did: string, path: string): Promise<Uint8Array> {
+  const { collection, rkey } = claimOf(path, null)
+  const params = { did, collection, rkey }
+  return queryBytes(home.origin, 'com.atproto.sync.getRecord', { params })
+}
+
+function claimOf(path: string, cid: RecordCidClaim['cid']): RecordCidClaim {
+  const slash = path.indexOf('/')
+  return { collection: path.slice(0, slash), rkey: path.slice(slash + 1), cid }
+}

@@ -1,0 +1,79 @@
+/**
+ * What a repository host was asked to do and said is done, in the words of what `@atproto/sync` has
+ * to hand over for it. It is written down from the calls and their answers, never from the stream.
+ */
+
+/** Things of one event; a commit has one for each operation, in an order that says nothing. */
+export type ToldEvent = readonly string[]
+
+/** One thing that a client handed over, as `canonicalText` shows it. */
+interface SeenThing {
+  readonly event: string
+  readonly collection?: string
+  readonly rkey?: string
+  readonly cid?: string
+  readonly record?: unknown
+  readonly commit?: string
+  readonly rev?: string
+  readonly active?: boolean
+  readonly status?: string
+}
+
+export const IDENTITY = 'identity'
+
+export class Told {
+  readonly #events = new Map<string, ToldEvent[]>()
+
+  /** Adds an event of an account after all that it had before. */
+  add(did: string, things: ToldEvent): void {
+    const events = this.#events.get(did)
+    if (events === undefined) this.#events.set(did, [things])
+    else events.push(things)
+  }
+
+  get dids(): string[] {
+    return [...this.#events.keys()]
+  }
+
+  of(did: string): readonly ToldEvent[] {
+    return this.#events.get(did) ?? []
+  }
+}
+
+/** `status` as the stream has it; `active` for accounts that are. */
+export function accountThing(status: string): string {
+  return `account ${status}`
+}
+
+export function syncThing(head: { readonly rev: string; readonly cid: string }): string {
+  return `sync ${head.rev} ${head.cid}`
+}
+
+/** An operation without its commit. `record` is the record as `canonicalText` shows it. */
+export function operationThing(
+  action: string,
+  path: string,
+  record: { readonly cid: string; readonly text: string } | null,
+): string {
+  return record === null ? `${action} ${path}` : `${action} ${path} ${record.cid} ${record.text}`
+}
+
+/** The same words for what a client handed over. */
+export function thingSeen(content: string): string {
+  const seen: SeenThing = JSON.parse(content)
+  const { event, rev = '', cid = '' } = seen
+  if (event === 'identity') return IDENTITY
+  if (event === 'account') return accountThing(seen.active === true ? 'active' : `${seen.status}`)
+  if (event === 'sync') return syncThing({ rev, cid })
+  const path = `${seen.collection}/${seen.rkey}`
+  const record = event === 'delete' ? null : { cid, text: JSON.stringify(seen.record) }
+  return `${operationThing(event, path, record)} in ${rev} ${seen.commit}`
+}
+
+/** An operation with its commit. */
+export function inCommit(
+  thing: string,
+  head: { readonly rev: string; readonly cid: string },
+): string {
+  return `${thing} in ${head.rev} ${head.cid}`
+}

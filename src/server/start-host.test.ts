@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { WebSocket } from 'ws'
+import { PrivateKey } from '../crypto/private-key.ts'
+import { parseCar } from '../data/car.ts'
+import { parseFrame } from '../stream/frame.ts'
+import { startHost } from './start-host.ts'
+
+const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
+
+/** The types of the first events of a host's stream, from the oldest. */
+async function firstEvents(address: string, count: number): Promise<string[]> {
+  const socket = new WebSocket(`ws://${address}/xrpc/com.atproto.sync.subscribeRepos?cursor=0`)
+  const types: string[] = []
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  socket.on('error', reject)
+  socket.on('message', (data: Buffer) => {
+    const frame = parseFrame(data)
+    types.push(frame.ok && frame.value.kind === 'message' ? frame.value.type : 'other')
+    if (types.length === count) resolve()
+  })
+  await promise
+  socket.close()
+  return types
+}
+
+test('startHost gives a host in memory that serves at once, and goes without a trace', async (t) => {
+  const running = await startHost({ hostname: 'pds.example' })
+  t.after(() => running.stop())
+  await running.host.createAccount({ did, key: PrivateKey.generate('k256'), handle: 'a.test' })
+  await running.host.putRecord(did, 'org.example.note/1', { record: { text: 'hello' } })
+  assert.deepEqual(await firstEvents(running.address, 5), [
+    '#identity',
+    '#account',
+    '#commit',
+    '#sync',
+    '#commit',
+  ])
+  const described = await fetch(`${running.url}/xrpc/com.atproto.server.describeServer`)
+  const { did: ofHost } = (await described.json()) as { did: string }
+  assert.equal(ofHost, 'did:web:pds.example')
+  const repo = await fetch(`${running.url}/xrpc/com.atproto.sync.getRepo?did=${did}`)
+  assert.equal(repo.status, 200)
+  const car = parseCar(new Uint8Array(await repo.arrayBuffer()), { blocksMax: 10 })
+  assert(car.ok && car.value.blocks.size === 3, 'commit, node and record')
+  const directory = running.host.directory
+  assert(existsSync(directory))
+  await running.stop()
+  assert(!existsSync(directory))
+  await assert.rejects(fetch(running.url))
+})
+
+test('startHost on a directory finds there what it left, and refuses a second holder', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'skein-start-host-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  const key = PrivateKey.generate('p256')
+  let rev: string | undefined
+  {
+    await using running = await startHost({ directory })
+    await running.host.createAccount({ did, key })
+    rev = running.host.latestCommit(did)?.rev
+    await assert.rejects(startHost({ directory }), { code: 'DATA_DIRECTORY_LOCKED' })
+  }
+  await using again = await startHost({ directory })
+  assert.equal(again.host.latestCommit(did)?.rev, rev)
+  const written = await again.host.putRecord(did, 'org.example.note/1', { record: {} })
+  assert.equal(written.ok, true)
+  assert.equal((await firstEvents(again.address, 5)).length, 5)
+})

@@ -1,0 +1,289 @@
+/**
+ * Serves traffic from a file: hosts whose events are ready-made, at a rate or all at once. Nothing
+ * is signed or encoded on the way, so that what is measured is whoever reads.
+ */
+import { parseDidKey } from '../crypto/public-key.ts'
+import { createHostApp } from '../http/host-app.ts'
+import { HttpServer } from '../http/http-server.ts'
+import { xrpcError } from '../http/xrpc-error.ts'
+import { RequestLimits } from '../http/request-limits.ts'
+import { SUBSCRIBE_NSID } from '../http/xrpc-app.ts'
+import { assert, must } from '../lib/assert.ts'
+import { type Clock, systemClock, type Timer } from '../lib/clock.ts'
+import { silentLogger } from '../ops/logger.ts'
+import { detachedRelayMetrics } from '../ops/relay-metrics.ts'
+import type {
+  HostedBlocks,
+  HostedStatus,
+  HostPage,
+  HostView,
+  RepoRefusal,
+} from '../repo-host/host-view.ts'
+import { Broadcaster } from '../stream/broadcaster.ts'
+import type { LogChunk, LogSource } from '../stream/log-source.ts'
+import { refuse } from '../stream/refusal.ts'
+import { wireHeaderBytes, writeWireHeader } from '../stream/wire-frame.ts'
+import { documentOf, type PlcState } from './plc-directory.ts'
+import type { TrafficAccount, TrafficFile } from './traffic-file.ts'
+
+export interface ReplayOptions {
+  readonly traffic: TrafficFile
+  /** Events a second over all hosts; null for all at once. */
+  readonly rate: number | null
+  /** Default 127.0.0.1. */
+  readonly address?: string
+  /** Port of the directory; the hosts take those after it. Default 0: any. */
+  readonly port?: number
+  readonly clock?: Clock
+}
+
+/** Hosts that replay. */
+export interface RunningReplay extends AsyncDisposable {
+  readonly plcUrl: string
+  /** `http://localhost:1234` of each host. */
+  readonly endpoints: readonly string[]
+  /** Frames that the file holds for all hosts together. */
+  readonly frames: number
+  /** Frames that subscribers may have by now. */
+  readonly published: () => number
+  /** Lets the events begin. */
+  start(): void
+  stop(): Promise<void>
+}
+
+/** How often events are let go on, ms. */
+const TICK_MS = 10
+const SUBSCRIBERS_MAX = 1_000
+const CONNECTIONS_MAX = 2_000
+const REQUESTS_PER_MINUTE = 1_000_000
+
+/** The wire frames of one host in one array, and where each ends. */
+class ReadyLog implements LogSource {
+  readonly firstSeq = 1
+  readonly #bytes: Uint8Array
+  readonly #ends: Float64Array
+  readonly #listeners = new Set<() => void>()
+  #publishedSeq = 0
+
+  constructor(frames: readonly Uint8Array[]) {
+    let total = 0
+    for (const { length } of frames) total += length + wireHeaderBytes(length)
+    this.#bytes = new Uint8Array(total)
+    this.#ends = new Float64Array(frames.length)
+    let at = 0
+    for (const [i, frame] of frames.entries()) {
+      at += writeWireHeader(this.#bytes.subarray(at), frame.length)
+      this.#bytes.set(frame, at)
+      at += frame.length
+      this.#ends[i] = at
+    }
+  }
+
+  get publishedSeq(): number {
+    return this.#publishedSeq
+  }
+
+  get lastSeq(): number {
+    return this.#ends.length
+  }
+
+  publish(seq: number): void {
+    assert(seq >= this.#publishedSeq && seq <= this.lastSeq, 'seq of the log')
+    if (seq === this.#publishedSeq) return
+    this.#publishedSeq = seq
+    for (const listener of this.#listeners) listener()
+  }
+
+  onPublish(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  read(afterSeq: number, bytesMax: number): LogChunk | null {
+    if (afterSeq >= this.#publishedSeq) return null
+    const start = afterSeq === 0 ? 0 : must(this.#ends[afterSeq - 1], 'frame')
+    let lastSeq = afterSeq + 1
+    while (lastSeq < this.#publishedSeq && must(this.#ends[lastSeq], 'frame') - start <= bytesMax) {
+      lastSeq++
+    }
+    const bytes = this.#bytes.subarray(start, must(this.#ends[lastSeq - 1], 'frame'))
+    return { bytes, lastSeq, count: lastSeq - afterSeq }
+  }
+}
+
+/** A host that has events and no repositories: it knows who is there, and no more. */
+class ReplayView implements HostView {
+  readonly log: ReadyLog
+  readonly #dids: ReadonlySet<string>
+
+  constructor(log: ReadyLog, dids: ReadonlySet<string>) {
+    this.log = log
+    this.#dids = dids
+  }
+
+  availability(): RepoRefusal {
+    return 'RepoNotFound'
+  }
+
+  status(did: string): HostedStatus | null {
+    return this.#dids.has(did) ? { did, active: true } : null
+  }
+
+  latestCommit(): null {
+    return null
+  }
+
+  listRepos(): HostPage<never> {
+    return { items: [] }
+  }
+
+  listBlobs(): HostPage<never> {
+    return { items: [] }
+  }
+
+  blob(): null {
+    return null
+  }
+
+  blocks(_did: string, cids: readonly Uint8Array[]): HostedBlocks {
+    return { kind: 'missing', cids }
+  }
+
+  recordProof(): null {
+    return null
+  }
+
+  repoCar(): null {
+    return null
+  }
+
+  health(): { readonly ok: boolean } {
+    return { ok: true }
+  }
+}
+
+/**
+ * Starts the directory and the hosts of a traffic file. They have no events before `start`.
+ *
+ * @throws SkeinError ADDRESS_UNAVAILABLE when a port is taken.
+ */
+export async function startReplay(options: ReplayOptions): Promise<RunningReplay> {
+  const { traffic, clock = systemClock, port = 0, address = '127.0.0.1' } = options
+  const { accounts, hosts } = traffic.header
+  await using stack = new AsyncDisposableStack()
+  const frames: Uint8Array[][] = Array.from({ length: hosts }, () => [])
+  for (const { host, frame } of traffic.frames()) must(frames[host], 'host').push(frame)
+  const logs = frames.map((ofHost) => new ReadyLog(ofHost))
+  const endpoints: string[] = []
+  const documents = new Map<string, string>()
+  const listen = async (offset: number, fetch: Fetch): Promise<HttpServer> => {
+    const bind = { host: address, port: port === 0 ? 0 : port + offset }
+    const logger = silentLogger
+    const connectionsMax = CONNECTIONS_MAX
+    const server = await HttpServer.listen({ fetch, bind, clock, logger, connectionsMax })
+    stack.defer(() => server.stop(0))
+    return server
+  }
+  const plc = await listen(0, (request) => documentAnswer(documents, request))
+  for (const [i, log] of logs.entries()) {
+    const dids = new Set(accounts.filter(({ host }) => host === i).map(({ did }) => did))
+    const broadcaster = new Broadcaster({
+      source: log,
+      clock,
+      subscribersMax: SUBSCRIBERS_MAX,
+      subscribersPerAddressMax: SUBSCRIBERS_MAX,
+    })
+    const server = await listen(i + 1, appOf(new ReplayView(log, dids), i, clock))
+    stack.defer(() => broadcaster.stop())
+    server.node.on('upgrade', (request, socket, head) => {
+      const path = (request.url ?? '/').split('?', 1)[0]
+      if (path === `/xrpc/${SUBSCRIBE_NSID}`) broadcaster.accept(request, socket, head)
+      else refuse(socket, { status: 400, error: 'InvalidRequest', message: 'not the stream' })
+    })
+    endpoints.push(urlOf(server))
+  }
+  for (const account of accounts) {
+    documents.set(account.did, documentText(account, must(endpoints[account.host], 'endpoint')))
+  }
+  const pacer = new Pacer(logs, options.rate, clock)
+  stack.defer(() => pacer.stop())
+  const owned = stack.move()
+  const stop = (): Promise<void> => owned.disposeAsync()
+  return {
+    plcUrl: urlOf(plc),
+    endpoints,
+    frames: logs.reduce((sum, { lastSeq }) => sum + lastSeq, 0),
+    published: () => logs.reduce((sum, { publishedSeq }) => sum + publishedSeq, 0),
+    start: () => pacer.start(),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+type Fetch = (request: Request) => Response | Promise<Response>
+
+function urlOf(server: HttpServer): string {
+  return `http://localhost:${server.address.split(':').at(-1)}`
+}
+
+function appOf(view: HostView, index: number, clock: Clock): Fetch {
+  const metrics = detachedRelayMetrics()
+  const app = createHostApp({
+    view,
+    description: { did: `did:web:pds${index}.sim.example.com`, availableUserDomains: [] },
+    limits: new RequestLimits({ requestsPerMinute: REQUESTS_PER_MINUTE, clock, metrics }),
+    proxies: [],
+    metrics,
+    clock,
+    logger: silentLogger,
+  })
+  return (request) => app.fetch(request)
+}
+
+function documentText(account: TrafficAccount, endpoint: string): string {
+  const { did, handle, format } = account
+  const state: PlcState = { key: parseDidKey(account.key), endpoint, handle }
+  return JSON.stringify(documentOf(did, state, format))
+}
+
+function documentAnswer(documents: ReadonlyMap<string, string>, request: Request): Response {
+  const did = decodeURIComponent(new URL(request.url).pathname.slice(1))
+  const text = documents.get(did)
+  if (text === undefined) return xrpcError(404, 'NotFound', 'DID not registered')
+  return new Response(text, { headers: { 'content-type': 'application/did+ld+json' } })
+}
+
+/** Publishes the events of all hosts evenly. */
+class Pacer {
+  readonly #logs: readonly ReadyLog[]
+  readonly #rate: number | null
+  readonly #clock: Clock
+  #startedMs = 0
+  #timer: Timer | null = null
+
+  constructor(logs: readonly ReadyLog[], rate: number | null, clock: Clock) {
+    this.#logs = logs
+    this.#rate = rate
+    this.#clock = clock
+  }
+
+  start(): void {
+    this.#startedMs = this.#clock.monotonicMs()
+    this.#tick()
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+  }
+
+  #tick(): void {
+    const total = this.#logs.reduce((sum, { lastSeq }) => sum + lastSeq, 0)
+    const elapsedMs = this.#clock.monotonicMs() - this.#startedMs
+    const due = this.#rate === null ? total : Math.floor((elapsedMs / 1_000) * this.#rate)
+    const share = total === 0 ? 1 : Math.min(1, due / total)
+    for (const log of this.#logs) {
+      log.publish(Math.max(log.publishedSeq, Math.floor(log.lastSeq * share)))
+    }
+    if (share < 1) this.#timer = this.#clock.after(TICK_MS, () => this.#tick())
+  }
+}

@@ -1,0 +1,98 @@
+/** `npm run oracle -- --seeds N`: runs the oracle for many seeds and prints those that fail. */
+import { parseArgs } from 'node:util'
+import { messageOf } from '../../src/lib/errors.ts'
+import { type OracleOptions, runOracle } from './oracle.ts'
+
+const HELP = `Usage: npm run oracle -- [options]
+
+A simulated network with liars and faults, a relay that reads it, and a comparison of what comes out
+with what is true. Ends with 1 when a seed fails; the seed alone repeats what was sent.
+
+  --seeds <n>    seeds to run, from --seed on (default 5)
+  --seed <n>     the first seed (default 1; alone: this seed only)
+  --rounds <n>   rounds of 20 events, 7 lies, a fault and a change (default 60)
+  --late         an account that was not found in the directory goes on at once: its events are
+                 lost for the five minutes in which the relay does not ask again, and the seed fails
+  --help         print this
+`
+
+interface Arguments {
+  readonly first: number
+  readonly count: number
+  readonly rounds: number
+  readonly lateAccounts: 'wait' | 'go-on'
+}
+
+function countOf(text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error(`not a number from 1 on: ${text}`)
+  return Number(text)
+}
+
+/** Null when help was asked for. */
+function readArguments(): Arguments | null {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string' },
+      seed: { type: 'string' },
+      rounds: { type: 'string' },
+      late: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  })
+  if (values.help === true) return null
+  return {
+    first: countOf(values.seed, 1),
+    count: countOf(values.seeds, values.seed === undefined ? 5 : 1),
+    rounds: countOf(values.rounds, 60),
+    lateAccounts: values.late === true ? 'go-on' : 'wait',
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** What is wrong with a seed. */
+async function faultsOf(options: OracleOptions): Promise<readonly string[]> {
+  const { seed } = options
+  try {
+    const { faults, events, lies, reasons, fired, tookMs } = await runOracle(options)
+    const struck = Object.values(fired).reduce((sum, count) => sum + count, 0)
+    print(
+      `seed ${seed}: ${events} honest events, ${lies} lies for ${reasons} reasons, ` +
+        `${struck} faults of ${Object.keys(fired).length} kinds, ${Math.round(tookMs / 100) / 10} s`,
+    )
+    return faults
+  } catch (error) {
+    return [messageOf(error)]
+  }
+}
+
+async function main(): Promise<number> {
+  let options: Arguments | null
+  try {
+    options = readArguments()
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n\n${HELP}`)
+    return 2
+  }
+  if (options === null) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const { first, count, rounds, lateAccounts } = options
+  const failed: number[] = []
+  for (let seed = first; seed < first + count; seed++) {
+    const faults = await faultsOf({ seed, rounds, lateAccounts })
+    if (faults.length === 0) continue
+    failed.push(seed)
+    const late = lateAccounts === 'go-on' ? ' --late' : ''
+    print(`seed ${seed} FAILS: npm run oracle -- --seed ${seed} --rounds ${rounds}${late}`)
+    for (const fault of faults) print(`  ${fault}`)
+  }
+  print(`${count - failed.length} seeds passed, ${failed.length} failed`)
+  return failed.length === 0 ? 0 : 1
+}
+
+process.exitCode = await main()
