@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decode, decodeFirst, encode, toBytes } from '@atcute/cbor'
-import { FRAME_BYTES_MAX } from '../lib/limits.ts'
+import { DRISL_ITEMS_MAX, FRAME_BYTES_MAX } from '../lib/limits.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { encodeDrisl } from '../data/drisl.ts'
 import { encodeWireFrame, parseFrame } from './frame.ts'
@@ -214,8 +214,8 @@ describe('parseFrame on damaged frames', () => {
     deep[deep.length - 1] = 0x80
     assert.equal(outcome(concatBytes([header, deep])), 'frame-malformed')
     assert.equal(outcome(concatBytes([deep, deep])), 'frame-malformed')
-    const wide: Record<string, number> = {}
-    for (let i = 0; i < 100_000; i++) wide[`k${i}`] = i
+    assert.equal(outcome(frameOf({ op: 1, t: '#new' }, wideOf(100_000))), 'frame-malformed')
+    const wide = wideOf(DRISL_ITEMS_MAX - 10)
     assert.equal(outcome(frameOf({ op: 1, t: '#new' }, wide)), 'unknown')
     const identity = frameOf({ op: 1, t: '#identity' }, { ...wide, seq: 9, did: DID, time: TIME })
     assert.equal(messageOf(identity).seq, 9)
@@ -225,16 +225,23 @@ describe('parseFrame on damaged frames', () => {
     assert.equal(outcome(proto), 'unknown')
   })
 
-  test('a million wrong items cost no stack and no long message', () => {
+  test('many wrong items cost no stack and no long message, too many are not decoded', () => {
     const base = decodeFirst(commitFrame(1))[1]
     const body = decode(base) as Record<string, unknown>
-    const blobs = Array.from({ length: 1_000_000 }, () => 0)
-    const result = parseFrame(frameOf({ op: 1, t: '#commit' }, { ...body, blobs }))
+    const frameWith = (items: number): Uint8Array =>
+      frameOf({ op: 1, t: '#commit' }, { ...body, blobs: Array.from({ length: items }, () => 0) })
+    assert.equal(outcome(frameWith(1_000_000)), 'frame-malformed')
+    const result = parseFrame(frameWith(DRISL_ITEMS_MAX - 100))
     assert.ok(!result.ok)
     assert.equal(result.reason, 'frame-schema')
     assert.equal(result.detail, '#commit: blobs is not what the lexicon says')
   })
 })
+
+/** A map of `keys` short keys. */
+function wideOf(keys: number): Record<string, number> {
+  return Object.fromEntries(Array.from({ length: keys }, (_, i) => [`k${i}`, i]))
+}
 
 /** Both sides of every width of a CBOR integer. */
 const SEQS = [1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 7, 2 ** 53 - 1]
