@@ -11,7 +11,7 @@ export const BLOB_BYTES_MAX: number = 50 * 1024 * 1024
  * better several.)
  */
 export const BLOB_GRACE_MS: number = 6 * 60 * 60_000
-/** Most exports at once: each holds a connection with its page cache, 16 MiB. */
+/** Most exports at once: each holds a connection with its page cache, 24 MiB. */
 export const EXPORTS_MAX = 8
 export interface RepoHostOptions {
   /** Data directory, made when missing; null for a temporary one that goes with the host. */

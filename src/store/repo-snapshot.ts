@@ -8,8 +8,8 @@ import { plainBytes } from '../lib/bytes.ts'
 import type { Connection } from './database.ts'
 import { guarded } from './guarded.ts'
 
-/** Page cache of a connection in use, KiB: most of a repository of 30,000 records. */
-const CACHE_KIB = 16_384
+/** Page cache of a connection in use, KiB: most of a repository of 50,000 records. */
+const CACHE_KIB = 24_576
 /** Idle connections kept for the next reader. */
 const IDLE_MAX = 2
 
