@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { monotonicMs, withTimeout } from './net/wait.ts'
 import type { Options } from './options.ts'
 import { parseOptions, USAGE } from './options.ts'
-import { countOutcomes, formatReport } from './report/table.ts'
+import { checkRandomTrees } from './checks/random-trees.ts'
+import { countOutcomes, formatChecks, formatReport } from './report/table.ts'
 import type { RunReport } from './run.ts'
 import { run } from './run.ts'
 import type { DocumentFormat } from './world/plc.ts'
@@ -58,9 +59,13 @@ function makeDirectory(options: Options): string {
 async function main(options: Options): Promise<number> {
   const reports: RunReport[] = []
   for (const format of options.formats) reports.push(await runOne(format, options))
+  const trees = await checkRandomTrees(options.sequences, print)
   const detail = options.output === 'verbose' ? 'every-event' : 'by-step'
   for (const report of reports) print(formatReport(report, detail).join('\n'))
-  const { passed, failed } = countOutcomes(reports)
+  print(
+    formatChecks('trees of the repository host beside those of @atproto/repo', trees).join('\n'),
+  )
+  const { passed, failed } = countOutcomes(reports, trees)
   print(`\n${passed} passed, ${failed} failed`)
   return failed === 0 ? 0 : 1
 }

@@ -12,6 +12,8 @@ export interface Options {
   /** Whether the relay's own output is shown, and every event has a line of its own. */
   readonly output: 'quiet' | 'verbose'
   readonly entry: string
+  /** How many random sequences of writes are compared with `@atproto/repo`. */
+  readonly sequences: number
 }
 
 export const USAGE: string = `Runs the relay between two real PDSes and compares every event.
@@ -21,6 +23,7 @@ export const USAGE: string = `Runs the relay between two real PDSes and compares
   --only legacy|multikey  one format of DID documents instead of both
   --verbose               show what the relay prints, and every event on its own line
   --keep                  leave the run's directory, and say where it is
+  --sequences N           random sequences of writes (10000)
   --relay FILE            another relay's entry point, which takes the same options
   --help                  this text
 `
@@ -33,6 +36,7 @@ export function parseOptions(args: readonly string[]): Options | null {
       only: { type: 'string' },
       verbose: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      sequences: { type: 'string', default: '10000' },
       relay: { type: 'string', default: SKEIN_ENTRY },
       help: { type: 'boolean', default: false },
     },
@@ -42,10 +46,15 @@ export function parseOptions(args: readonly string[]): Options | null {
   if (only !== undefined && only !== 'legacy' && only !== 'multikey') {
     throw new Error(`--only takes legacy or multikey, not ${only}`)
   }
+  const sequences = Number(values.sequences)
+  if (!Number.isSafeInteger(sequences) || sequences < 1) {
+    throw new Error(`--sequences takes a number of 1 or more, not ${values.sequences}`)
+  }
   return {
     formats: only === undefined ? ['legacy', 'multikey'] : [only],
     files: values.keep ? 'keep' : 'remove',
     output: values.verbose ? 'verbose' : 'quiet',
     entry: values.relay,
+    sequences,
   }
 }

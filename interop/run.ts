@@ -82,7 +82,7 @@ export async function run(settings: RunSettings): Promise<RunReport> {
     {
       port: await freePort(),
       plcUrl: plc.url,
-      hosts: [pdses.A.host],
+      hosts: [pdses.A.host, pdses.S.host],
       dataDirectory: join(settings.directory, 'relay'),
     },
     settings.onRelayOutput,
@@ -92,9 +92,8 @@ export async function run(settings: RunSettings): Promise<RunReport> {
   })
   settings.progress(`the relay started in ${await relay.start()} ms`)
   // The other way to add a host, which the relay has to remember over its restarts.
-  for (const { host } of [pdses.B, pdses.S]) {
-    await procedure(relay.origin, 'com.atproto.sync.requestCrawl', { hostname: host })
-  }
+  const body = { hostname: pdses.B.host }
+  await procedure(relay.origin, 'com.atproto.sync.requestCrawl', body)
   await connected(world, CONNECTIONS_PER_WATCHER + 1, 'the relay did not subscribe to all PDSes')
   const relayed = new Watcher(relay.origin, plc.url)
   stack.defer(() => relayed.stop())

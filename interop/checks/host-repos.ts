@@ -1,6 +1,7 @@
 /** Repositories and proofs from Skein's repository host, as others' code sees them. */
 
-import { getPublicKeyFromDidController, parseDidKey } from '@atcute/crypto'
+import type { PublicKey } from '@atcute/crypto'
+import { P256PublicKey, parseDidKey, Secp256k1PublicKey } from '@atcute/crypto'
 import { verifyRecord } from '@atcute/repo'
 import type { RecordCidClaim } from '@atproto/repo'
 import {
@@ -10,6 +11,7 @@ import {
   verifyDiffCar,
   verifyProofs,
   verifyRecords,
+  WriteOpAction,
 } from '@atproto/repo'
 import { parseCid } from '@atproto/lex-data'
 
@@ -22,6 +24,9 @@ import { exportOf, readRepo, recordDifferences, recordsByAtcute } from './repo-c
 
 /** Proofs asked for of each repository: some of its records, and paths where nothing stands. */
 const PROOFS_MAX = 60
+/** What `@atcute/repo` says of a path without a record. */
+const NOT_THERE = 'could not find record in car'
+const CALL_TIMEOUT_MS = 10_000
 /** Paths at which no repository has a record, before, among and behind all others. */
 const ABSENT = ['a.a.a/a', 'app.bsky.feed.post/zzz', 'org.example.thing/n-', 'zz.zz.zz/zz']
 /** The CID of an empty map, for claims that must not be believed. */
@@ -47,7 +52,19 @@ export async function checkHostRepos(scene: Scene): Promise<Check[]> {
     await check('exports since a rev lead there from it (verifyDiffCar)', sinceEarlier),
     await check('proofs of records and of nothing (verifyProofs, verifyRecords)', proofs),
     await check('proofs of records (@atcute/repo verifyRecord)', proofsByAtcute),
+    await runCheck('relays can tell that the host is no relay', () => selfDescription(scene)),
   ]
+}
+
+/** Relays do not follow one another: they refuse who answers as one. */
+async function selfDescription(scene: Scene): Promise<string[]> {
+  const url = `${scene.pds('S').origin}/xrpc/com.atproto.server.describeServer`
+  const response = await fetch(url, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) })
+  await response.body?.cancel()
+  const server = response.headers.get('server') ?? ''
+  const faults = response.status === 200 ? [] : [`describeServer answers ${response.status}`]
+  if (server.includes('atproto-relay')) faults.push(`its header Server is ${server}`)
+  return faults
 }
 
 async function subjectsOf(scene: Scene): Promise<Subject[]> {
@@ -103,7 +120,7 @@ async function sinceEarlier({ account, home, didKey, car, records }: Subject): P
   }
   for (const write of writes) {
     const path = `${write.collection}/${write.rkey}`
-    if (write.action === 'delete') after.delete(path)
+    if (write.action === WriteOpAction.Delete) after.delete(path)
     else after.set(path, write.cid.toString())
   }
   const faults = recordDifferences(after, records)
@@ -139,11 +156,19 @@ async function proofsByAtcute({ account, home, didKey, records }: Subject): Prom
     const options = { did: account.did, collection, rkey, publicKey, carBytes }
     const cid = await verifyRecord(options).then(
       (verified) => verified.cid,
-      (error: unknown) => (records.has(path) ? String(error) : undefined),
+      // It says so after it has verified the signature.
+      (error: unknown) => (String(error).includes(NOT_THERE) ? undefined : String(error)),
     )
     if (cid !== records.get(path)) faults.push(`${path}: ${cid ?? 'nothing'}`)
   }
   return faults
+}
+
+function importKey(didKey: string): Promise<PublicKey> {
+  const { type, publicKeyBytes } = parseDidKey(didKey)
+  return type === 'p256'
+    ? P256PublicKey.importRaw(publicKeyBytes)
+    : Secp256k1PublicKey.importRaw(publicKeyBytes)
 }
 
 /** Some paths with a record, evenly spread, and all without. */

@@ -3,6 +3,8 @@
  * to hand over for it. It is written down from the calls and their answers, never from the stream.
  */
 
+import type { Sighting } from '../clients/client.ts'
+
 /** Things of one event; a commit has one for each operation, in an order that says nothing. */
 export type ToldEvent = readonly string[]
 
@@ -76,4 +78,39 @@ export function inCommit(
   head: { readonly rev: string; readonly cid: string },
 ): string {
   return `${thing} in ${head.rev} ${head.cid}`
+}
+
+/** Things by the frame that they came in. */
+export function eventsSeen(sightings: readonly Sighting[]): ToldEvent[] {
+  const bySeq = new Map<number, string[]>()
+  for (const { seq, content } of sightings) {
+    const things = bySeq.get(seq)
+    if (things === undefined) bySeq.set(seq, [thingSeen(content)])
+    else things.push(thingSeen(content))
+  }
+  return [...bySeq].sort(([a], [b]) => a - b).map(([, things]) => things)
+}
+
+/**
+ * What is not as it was told, for people.
+ *
+ * Handles change while records are written, so identities are counted and not put in order.
+ */
+export function eventDifferences(
+  found: readonly ToldEvent[],
+  wanted: readonly ToldEvent[],
+): string[] {
+  const isIdentity = (event: ToldEvent): boolean => event[0] === IDENTITY
+  const faults: string[] = []
+  const [seen, told] = [found, wanted].map((events) => events.filter(isIdentity).length)
+  if (seen !== told) faults.push(`${seen} identities, not ${told}`)
+  const textOf = (event: ToldEvent): string => event.toSorted().join('\n')
+  const left = found.filter((event) => !isIdentity(event)).map(textOf)
+  const right = wanted.filter((event) => !isIdentity(event)).map(textOf)
+  if (left.length !== right.length) faults.push(`${left.length} events, not ${right.length}`)
+  const at = right.findIndex((text, i) => left[i] !== text)
+  if (at >= 0) {
+    faults.push(`${(left[at] ?? 'nothing').slice(0, 200)} and not ${right[at]?.slice(0, 200)}`)
+  }
+  return faults
 }

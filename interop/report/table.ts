@@ -1,5 +1,6 @@
 /** Prints a run: equal events grouped by step, every other one in full, then the checks. */
 
+import type { Check } from '../checks/check.ts'
 import type { Cell, ObserverName, Row, Verdict } from '../compare/rows.ts'
 import { OBSERVER_NAMES } from '../compare/rows.ts'
 import type { RunReport } from '../run.ts'
@@ -31,12 +32,21 @@ export function formatReport(report: RunReport, detail: Detail): string[] {
   return lines
 }
 
+/** Lines of checks that are of no run. */
+export function formatChecks(title: string, checks: readonly Check[]): string[] {
+  return ['', title, '', ...checks.map((check) => checkLine(check.ok, check))]
+}
+
 /** How many rows and checks are as they should be, and how many are not. */
-export function countOutcomes(reports: readonly RunReport[]): { passed: number; failed: number } {
+export function countOutcomes(
+  reports: readonly RunReport[],
+  others: readonly Check[],
+): { passed: number; failed: number } {
   const outcomes = reports.flatMap((report) => [
     ...report.rows.map((row) => row.equal),
     ...report.checks.map((check) => check.ok),
   ])
+  outcomes.push(...others.map((check) => check.ok))
   const passed = outcomes.filter(Boolean).length
   return { passed, failed: outcomes.length - passed }
 }

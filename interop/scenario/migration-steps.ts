@@ -14,7 +14,7 @@ export const HOST_CHANGED =
   'the DID document names another PDS, so this one no longer speaks for it'
 
 /** Why the first #sync of a real PDS after an import is not believed. */
-export const REV_OF_IMPORT =
+export const REV_OF_IMPORT: string =
   "its rev is that of the import, not the commit's, and the commit is signed with the key of the " +
   'former home, which the DID document no longer holds'
 

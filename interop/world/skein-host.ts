@@ -23,10 +23,17 @@ import type { RunningHost } from '../../src/server/start-host.ts'
 import { startHost } from '../../src/server/start-host.ts'
 import type { HostedAccountStatus } from '../../src/store/repo-store.ts'
 import { canonicalText } from '../clients/canonical.ts'
+import {
+  accountThing,
+  IDENTITY,
+  inCommit,
+  operationThing,
+  syncThing,
+  Told,
+} from '../compare/told.ts'
 import { freePort } from '../net/ports.ts'
 import type { Did, Write } from '../scenario/scene.ts'
 import type { Head, Pds } from './pds.ts'
-import { accountThing, IDENTITY, inCommit, operationThing, syncThing, Told } from './told.ts'
 
 export type Curve = 'k256' | 'p256'
 
@@ -44,6 +51,8 @@ export class SkeinHost implements Pds {
   readonly host: string
   /** What it was asked to do. */
   readonly told: Told = new Told()
+  /** Exports that steps have kept, to be compared with later ones. */
+  readonly earlyExports: Map<string, Uint8Array> = new Map()
   readonly plc: PlcClient
   readonly upgradeCount: () => number
   readonly #running: RunningHost
@@ -254,8 +263,9 @@ function headOf(head: HostedHead): Head {
 }
 
 function toRepoWrite(write: Write): RepoWrite {
-  const { action, path } = write
-  return action === 'delete' ? { action, path } : { action, path, record: write.value }
+  if (write.action === 'delete') return write
+  const { action, path, value: record } = write
+  return action === 'create' ? { action, path, record } : { action, path, record }
 }
 
 /** Bytes as a request body brings them. */

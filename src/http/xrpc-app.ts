@@ -7,7 +7,7 @@ import { cors } from 'hono/cors'
 import { must } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import { PRODUCT, VERSION } from '../ops/build-info.ts'
+import { PRODUCT, RELAY_PRODUCT, VERSION } from '../ops/build-info.ts'
 import type { Logger } from '../ops/logger.ts'
 import { clientAddress, type ProxyNetworks } from './client-address.ts'
 import type { Endpoint, XrpcCall } from './endpoint.ts'
@@ -67,7 +67,7 @@ export function createXrpcApp(options: XrpcAppOptions): XrpcApp {
 
   app.use(async (c, next) => {
     const startMs = clock.monotonicMs()
-    c.res.headers.set('server', PRODUCT)
+    c.res.headers.set('server', options.role === 'relay' ? RELAY_PRODUCT : PRODUCT)
     await next()
     const endpoint = endpointLabel(c.req.path, endpoints)
     metrics.httpRequests.add(1, { endpoint, status: String(c.res.status) })

@@ -13,8 +13,11 @@ function readVersion(): string {
 /** The package's version, such as `0.1.0`. */
 export const VERSION: string = readVersion()
 
+/** The product token for `Server` and `User-Agent` headers. */
+export const PRODUCT: string = `skein/${VERSION}`
+
 /**
- * The product token for `Server` and `User-Agent` headers. The comment is the convention by which
- * relays recognise one another, so that one does not subscribe to another as if it were a host.
+ * The same of a relay. The comment is the convention by which relays recognise one another, so that
+ * one does not subscribe to another as if it were a host.
  */
-export const PRODUCT: string = `skein/${VERSION} (atproto-relay)`
+export const RELAY_PRODUCT: string = `${PRODUCT} (atproto-relay)`

@@ -18,7 +18,7 @@
  * @module
  */
 
-export { PRODUCT, VERSION } from './build-info.ts'
+export { PRODUCT, RELAY_PRODUCT, VERSION } from './build-info.ts'
 export {
   type CloseProblem,
   Lifecycle,

@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { systemRandom } from '../lib/random.ts'
 import { EventLog } from '../log/event-log.ts'
-import { PRODUCT } from '../ops/build-info.ts'
+import { RELAY_PRODUCT } from '../ops/build-info.ts'
 import { Lifecycle } from '../ops/lifecycle.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { MetricsRegistry } from '../ops/metrics.ts'
@@ -104,7 +104,7 @@ export async function startRelay(
     'outbound HTTP',
     () =>
       createSafeFetch({
-        userAgent: PRODUCT,
+        userAgent: RELAY_PRODUCT,
         clock,
         allowPrivateNetwork: options.allowPrivateNetwork,
       }),
@@ -174,7 +174,7 @@ function openIdentities(
   connection: Connection,
 ): ReturnType<typeof createIdentityResolver> {
   return createIdentityResolver({
-    userAgent: PRODUCT,
+    userAgent: RELAY_PRODUCT,
     plcDirectories: options.plc,
     plcPerSecond: PLC_PER_SECOND,
     allowPrivateNetwork: options.allowPrivateNetwork,
@@ -197,7 +197,7 @@ function openIdentities(
 function openTransport(http: SafeFetch, clock: Clock): WsTransport {
   return new WsTransport({
     clock,
-    userAgent: PRODUCT,
+    userAgent: RELAY_PRODUCT,
     handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
     connectOptions(url) {
       const checked = checkedConnectOptions(url, http.policy)
@@ -224,6 +224,7 @@ async function openServers(
       new Broadcaster({
         source: log,
         clock,
+        serverHeader: RELAY_PRODUCT,
         subscribersMax: options.subscribersMax,
         subscribersPerAddressMax: options.subscribersPerAddressMax,
         remoteAddress: (request) => remotes.get(request) ?? 'unknown',

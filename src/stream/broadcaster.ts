@@ -41,6 +41,8 @@ export interface BroadcasterOptions {
   /** Default {@link SUBSCRIBERS_PER_ADDRESS_MAX}. */
   readonly subscribersPerAddressMax?: number
   readonly limits?: SessionLimits
+  /** Header `Server` of accepted upgrades, by which relays know one another; default none. */
+  readonly serverHeader?: string
   /**
    * Who is asking, for limits and display: behind a proxy, from its header. Default: the socket.
    */
@@ -95,6 +97,10 @@ export class Broadcaster {
       this.#refused.handshake++
       refuse(socket, { status: 400, error: 'InvalidRequest', message: error.message })
     })
+    const { serverHeader } = options
+    if (serverHeader !== undefined) {
+      this.#server.on('headers', (headers) => headers.push(`Server: ${serverHeader}`))
+    }
     this.#unsubscribe = options.source.onPublish(() => this.#published())
   }
 
