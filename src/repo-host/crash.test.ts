@@ -132,8 +132,8 @@ for (const point of ['in-transaction', 'before-append', 'after-append'] as const
     for (const after of [40, 7]) {
       done.push(...(await runUntilDead(directory, point, after)))
       const unlogged = await inspect(directory, done, published)
-      // The point has been met: what was committed last was on its way to the log, or in it. Inside a
-      // transaction the one before may be either.
+      // The point has been met: what was committed last was on its way to the log, or in it. Inside
+      // a transaction the one before may be either.
       if (point === 'before-append') assert(unlogged > 0)
       if (point === 'after-append') assert.equal(unlogged, 0)
     }
