@@ -1,6 +1,6 @@
 /** What an honest commit says it did, with one thing changed; and checks that are relaxed. */
 import assert from 'node:assert/strict'
-import { before, test } from 'node:test'
+import { test } from 'node:test'
 
 import { CidLinkWrapper } from '@atcute/cid'
 
@@ -14,50 +14,14 @@ import {
   withCar,
 } from '../../test/support/hostile-commit.ts'
 import { type CommitBody, SignedRepo } from '../../test/support/signed-repo.ts'
+import { example, judge, NOW_MS, PATH, reasonOf } from '../../test/support/judged-commit.ts'
 import { valueOf } from '../../test/support/tree-parts.ts'
-import type { Curve } from '../crypto/curve.ts'
-import type { PublicKey } from '../crypto/public-key.ts'
-import { loadVerifier, type SignatureVerifier } from '../crypto/verifier.ts'
 import { encodeDrisl } from '../data/drisl.ts'
 import { cidEquals } from '../data/cid.ts'
 import { must } from '../lib/assert.ts'
 import { tidOf } from '../syntax/tid.ts'
-import { ADJUSTABLE_CHECKS, type CheckModes } from './checks.ts'
+import { ADJUSTABLE_CHECKS } from './checks.ts'
 import { EMPTY_TREE_CID } from './tree-node.ts'
-import { type Verdict, verifyCommit } from './verify.ts'
-
-let verifier: SignatureVerifier
-before(async () => {
-  verifier = await loadVerifier()
-})
-
-const NOW_MS = Date.UTC(2026, 0, 2)
-const PATH = 'org.example.note/one'
-
-function judge(
-  body: CommitBody,
-  key: PublicKey,
-  checks: CheckModes = {},
-  nowMs: number = NOW_MS,
-): Verdict {
-  return verifyCommit(body, { key, verifier, nowMs, checks })
-}
-
-const reasonOf = (verdict: Verdict): string => (verdict.ok ? 'ok' : verdict.reason)
-
-/** A repository of 40 records, and its honest next commit: a create, an update and a delete. */
-function example(curve: Curve = 'k256'): { readonly repo: SignedRepo; readonly good: CommitBody } {
-  const repo = new SignedRepo({ seed: 'example', curve })
-  repo.apply([])
-  const paths = Array.from({ length: 40 }, (_, i) => `org.example.note/r${i}`)
-  repo.apply(paths.map((path, i) => ({ action: 'create', path, record: { i } })))
-  const good = repo.apply([
-    { action: 'create', path: PATH, record: { text: 'one' } },
-    { action: 'update', path: 'org.example.note/r7', record: { i: -7 } },
-    { action: 'delete', path: 'org.example.note/r20' },
-  ])
-  return { repo, good }
-}
 
 test('since and prevData', () => {
   const { repo, good } = example()

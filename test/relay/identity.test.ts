@@ -174,6 +174,23 @@ test('I3: a migrated account is followed to its new host, and the old one loses 
   )
 })
 
+test('I3: a former host cannot end an account, though nobody has announced the move', async () => {
+  await using world = await startWorld()
+  const { plc, host, relay, client } = world
+  await using newHost = await addHost(world)
+  const repo = world.account('moved unannounced')
+  host.send('#commit', repo.apply([]))
+  await client.next()
+  const asked = plc.requests.length
+  plc.set(repo.did, { key: repo.key.publicKey, endpoint: newHost.endpoint })
+  host.send('#account', accountBody(repo.did, false, 'deleted'))
+  await relay.dropped('host-mismatch')
+  assert(plc.requests.length > asked, 'the directory was asked again')
+  assert.equal(relay.relay.account(repo.did)?.active, true)
+  newHost.send('#commit', repo.apply([]))
+  assert.equal((await client.next()).type, '#commit')
+})
+
 test('I3: a new key counts after one look at the directory, a stranger’s key never', async () => {
   await using world = await startWorld()
   const { plc, host, relay, client } = world

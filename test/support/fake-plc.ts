@@ -2,9 +2,8 @@
 import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { toBase58Btc } from '@atcute/multibase'
-import { ARITHMETIC } from '../../src/crypto/curve.ts'
-import { formatMultikey, type PublicKey } from '../../src/crypto/public-key.ts'
+import type { PublicKey } from '../../src/crypto/public-key.ts'
+import { documentOf } from '../../src/sim/plc-directory.ts'
 import { Signal } from './waiting.ts'
 
 /** What a document says of an account. */
@@ -117,38 +116,8 @@ export class FakePlc implements AsyncDisposable {
   }
 }
 
-const LEGACY_TYPES = {
-  k256: 'EcdsaSecp256k1VerificationKey2019',
-  p256: 'EcdsaSecp256r1VerificationKey2019',
-} as const
-
 /** The document as the public directory (`multikey`) or its reference code (`legacy`) words it. */
-export function plcDocument(did: string, entry: PlcEntry): Readonly<Record<string, unknown>> {
+function plcDocument(did: string, entry: PlcEntry): Readonly<Record<string, unknown>> {
   const { key, endpoint, handle = 'test.example.com', format = 'multikey' } = entry
-  const service = {
-    id: '#atproto_pds',
-    type: 'AtprotoPersonalDataServer',
-    serviceEndpoint: endpoint,
-  }
-  return {
-    '@context': ['https://www.w3.org/ns/did/v1'],
-    id: did,
-    alsoKnownAs: [`at://${handle}`],
-    verificationMethod: key === null ? [] : [verificationMethod(did, key, format)],
-    service: endpoint === null ? [] : [service],
-  }
-}
-
-function verificationMethod(
-  did: string,
-  key: PublicKey,
-  format: 'multikey' | 'legacy',
-): Readonly<Record<string, string>> {
-  if (format === 'multikey') {
-    const publicKeyMultibase = formatMultikey(key)
-    return { id: `${did}#atproto`, type: 'Multikey', controller: did, publicKeyMultibase }
-  }
-  const uncompressed = ARITHMETIC[key.curve].Point.fromBytes(key.bytes).toBytes(false)
-  const publicKeyMultibase = `z${toBase58Btc(uncompressed)}`
-  return { id: '#atproto', type: LEGACY_TYPES[key.curve], controller: did, publicKeyMultibase }
+  return documentOf(did, { key, endpoint, handle }, format)
 }
