@@ -7,8 +7,7 @@ import { join } from 'node:path'
 
 import { recordTraffic } from '../src/sim/record-traffic.ts'
 import { type RunningReplay, startReplay } from '../src/sim/replay-traffic.ts'
-import { readTraffic, type TrafficFile } from '../src/sim/traffic-file.ts'
-import { wireHeaderBytes } from '../src/stream/wire-frame.ts'
+import { TrafficFile } from '../src/sim/traffic-file.ts'
 import { type Bench, type BenchContext, costOf, median } from './bench.ts'
 
 const EVENTS = 20_000
@@ -64,13 +63,6 @@ class Drain {
   }
 }
 
-/** Bytes of all frames with their WebSocket headers. */
-function wireBytes(traffic: TrafficFile): number {
-  let bytes = 0
-  for (const { frame } of traffic.frames()) bytes += frame.length + wireHeaderBytes(frame.length)
-  return bytes
-}
-
 /** Seconds that one replay of everything takes, server and reader in this process. */
 async function replayOnce(traffic: TrafficFile, bytes: number): Promise<number> {
   const replay: RunningReplay = await startReplay({ traffic, rate: null })
@@ -103,9 +95,9 @@ async function run({ format, print }: BenchContext): Promise<void> {
         events: EVENTS,
       })
     })
-    const traffic = await readTraffic(path)
+    using traffic = TrafficFile.open(path)
     const { size } = await stat(path)
-    const bytes = wireBytes(traffic)
+    const bytes = traffic.wireBytes
     const seconds: number[] = []
     for (let i = 0; i < ROUNDS; i++) seconds.push(await replayOnce(traffic, bytes))
     const replaySeconds = median(seconds)

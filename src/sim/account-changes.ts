@@ -24,6 +24,13 @@ export const CHANGES = [
 export type ChangeKind = (typeof CHANGES)[number]
 
 /**
+ * The kinds as often as they have their turn. Two ends for good (takedown, deletion) are made up
+ * for by two new accounts, two for a while (deactivation, suspension) by two returns: after any
+ * number of turns there are about as many active accounts as at the start.
+ */
+export const CHANGES_OF_A_TURN: readonly ChangeKind[] = [...CHANGES, 'create', 'reactivate']
+
+/**
  * Makes one change to an account chosen by chance, and sends its events. False when no account is
  * fit for it. What readers have not read by then they may read differently afterwards: an event
  * that was signed with the key before cannot be verified any more.
@@ -73,12 +80,12 @@ const STATUSES = {
 /** Active accounts of which so many must stay. */
 const ACTIVE_MIN = 4
 
-function isFit(sim: Simulation, { status, number }: SimAccount, kind: ChangeKind): boolean {
+function isFit(sim: Simulation, { status, place }: SimAccount, kind: ChangeKind): boolean {
   if (kind === 'reactivate') return status === 'deactivated' || status === 'suspended'
   if (status !== 'active') return false
   if (kind === 'migrate') return sim.hosts.length > 1
   // The busiest stay: without them there is little traffic.
-  return kind === 'handle' || kind === 'rotate' || number >= ACTIVE_MIN
+  return kind === 'handle' || kind === 'rotate' || place >= ACTIVE_MIN
 }
 
 /** A new account: identity, account, first commit, and the sync that the reference adds. */
@@ -88,7 +95,7 @@ export function createAccount(sim: Simulation, host: number): SimAccount {
   sim.sendStatus(account)
   sim.commit(account, [])
   sim.sendSync(account)
-  sim.shuffleAuthors()
+  sim.admit(account)
   return account
 }
 
@@ -176,5 +183,5 @@ export function becomeKnown(sim: Simulation, account: SimAccount): void {
   const sibling = sim.sendSync(account)
   for (const entry of sim.ledger.entries) if (entry.did === account.did) entry.sibling = sibling
   must(account.repo.head, 'head')
-  sim.shuffleAuthors()
+  sim.admit(account)
 }

@@ -12,6 +12,7 @@ export const FAULTS = {
   'seq-regression': 'stream: a host is restored from a backup, seqs fall back by up to 30',
   'seq-reset': 'stream: a host has lost its events and counts from 1 again',
   silent: 'stream: nothing is sent and no ping is answered',
+  'clock-jump': "clock: a host's clock is set, to between an hour late and 4 minutes early",
   'upgrade-429': 'stream: a connection is answered with 429 and no header',
   'upgrade-429-retry-after': 'stream: a connection is answered with 429 and Retry-After: 1',
   'upgrade-503': 'stream: a connection is answered with 503',
@@ -28,11 +29,54 @@ export const FAULTS = {
   'plc-hang': 'PLC: a request is never answered',
   'plc-404': 'PLC: a DID that is there is not found',
   'late-directory': 'PLC: an account speaks before the directory knows it',
+  'dns-not-found': 'DNS: a look-up fails with ENOTFOUND, as if there were no such name',
+  'dns-try-again': 'DNS: a look-up fails with EAI_AGAIN, as if the name servers had failed',
+  'dns-hang': 'DNS: a look-up is never answered',
 } as const
 
 export type FaultKind = keyof typeof FAULTS
 
-/** Those that a network strikes itself with while it runs. */
+/** Those that strike whoever reads the stream, at any time. */
+export const STREAM_FAULTS: readonly StreamFault[] = [
+  'disconnect',
+  'duplicate',
+  'garbage-frame',
+  'unknown-type',
+  'oversized-frame',
+  'swallowed-frame',
+  'error-frame',
+  'clock-jump',
+  'upgrade-429',
+  'upgrade-429-retry-after',
+  'upgrade-503',
+  'upgrade-redirect',
+  'plc-503',
+  'plc-hang',
+]
+
+/** Those after which events are lost unless everybody has caught up before. */
+export const QUIET_FAULTS: readonly QuietFault[] = [
+  'seq-regression',
+  'seq-reset',
+  'silent',
+  'late-directory',
+]
+
+/** Those that strike readers which look names up with `SimNetwork.resolveAddresses`. */
+export const DNS_FAULTS: readonly DnsFault[] = ['dns-not-found', 'dns-try-again', 'dns-hang']
+
+/** Those that strike readers which send requests to hosts, for repositories above all. */
+export const HTTP_FAULTS: readonly HttpFault[] = [
+  'http-429',
+  'http-429-headers',
+  'http-500',
+  'http-503',
+  'http-redirect',
+  'http-hang',
+  'repo-slow',
+  'repo-truncated',
+]
+
 export type StreamFault = Extract<
   FaultKind,
   | 'disconnect'
@@ -42,6 +86,7 @@ export type StreamFault = Extract<
   | 'oversized-frame'
   | 'swallowed-frame'
   | 'error-frame'
+  | 'clock-jump'
   | 'upgrade-429'
   | 'upgrade-429-retry-after'
   | 'upgrade-503'
@@ -49,35 +94,16 @@ export type StreamFault = Extract<
   | 'plc-503'
   | 'plc-hang'
 >
-
-/** Those after which events are lost unless everybody has caught up before. */
 export type QuietFault = Extract<
   FaultKind,
   'seq-regression' | 'seq-reset' | 'silent' | 'late-directory'
 >
+export type DnsFault = Extract<FaultKind, `dns-${string}`>
+export type HttpFault = Extract<FaultKind, `http-${string}` | `repo-${string}`>
 
-export const STREAM_FAULTS: readonly StreamFault[] = [
-  'disconnect',
-  'duplicate',
-  'garbage-frame',
-  'unknown-type',
-  'oversized-frame',
-  'swallowed-frame',
-  'error-frame',
-  'upgrade-429',
-  'upgrade-429-retry-after',
-  'upgrade-503',
-  'upgrade-redirect',
-  'plc-503',
-  'plc-hang',
-]
-
-export const QUIET_FAULTS: readonly QuietFault[] = [
-  'seq-regression',
-  'seq-reset',
-  'silent',
-  'late-directory',
-]
+export function isDnsFault(kind: FaultKind): kind is DnsFault {
+  return kind.startsWith('dns-')
+}
 
 /** Faults ordered and faults that happened. */
 export class FaultCounters {
@@ -108,6 +134,9 @@ export class FaultCounters {
   }
 }
 
+/** Faults of one kind that may wait in one place; they would pile up where nobody comes. */
+const WAITING_MAX = 8
+
 /** Faults that wait for their occasion: the next request, say. The first one set is used first. */
 export class ArmedFaults<K extends FaultKind> {
   readonly #counters: FaultCounters
@@ -117,7 +146,9 @@ export class ArmedFaults<K extends FaultKind> {
     this.#counters = counters
   }
 
+  /** Sets a fault; not one more of a kind of which too many wait already. */
   arm(kind: K): void {
+    if (this.#armed.filter((waiting) => waiting === kind).length >= WAITING_MAX) return
     this.#counters.plan(kind)
     this.#armed.push(kind)
   }

@@ -17,13 +17,12 @@ import { detachedRelayMetrics } from '../ops/relay-metrics.ts'
 import { cursorParameters, resolveCursor } from '../stream/cursor.ts'
 import { encodeErrorFrame } from '../stream/own-frames.ts'
 import { refuse } from '../stream/refusal.ts'
-import { ArmedFaults, type FaultCounters, type FaultKind } from './faults.ts'
+import { ArmedFaults, type FaultCounters, type FaultKind, type HttpFault } from './faults.ts'
 import { SimHostView } from './sim-host-view.ts'
 import type { SimHost, Simulation } from './simulation.ts'
 import { type ConnectionFault, StreamSession } from './stream-session.ts'
 
 type UpgradeFault = Extract<FaultKind, `upgrade-${string}`>
-export type HttpFault = Extract<FaultKind, `http-${string}` | `repo-${string}`>
 
 export interface HostFrontOptions {
   readonly bind: ListenAddress
@@ -34,6 +33,8 @@ export interface HostFrontOptions {
 /** Open sockets of a host; a relay needs one and a few requests. */
 const CONNECTIONS_MAX = 1_000
 const REQUESTS_PER_MINUTE = 1_000_000
+/** Exports that one address may read at once: whoever is tested comes from the one of loopback. */
+const EXPORTS_PER_ADDRESS_MAX = 64
 /** Pieces and pauses of a slow getRepo. */
 const SLOW_PIECE_BYTES = 4_096
 const SLOW_PAUSE_MS = 20
@@ -139,6 +140,7 @@ export class HostFront implements AsyncDisposable {
       metrics,
       clock,
       logger,
+      exportsPerAddressMax: EXPORTS_PER_ADDRESS_MAX,
     })
   }
 
@@ -213,18 +215,18 @@ export class HostFront implements AsyncDisposable {
 
   async #answer(request: Request, incoming: IncomingMessage): Promise<Response> {
     if (this.#app === null) return new Response(null, { status: 503 })
-    const isRepo = new URL(request.url).pathname.endsWith('.getRepo')
-    const fault = this.#httpFaults.take((kind) => isRepo || !kind.startsWith('repo-'))
-    if (fault === null) return this.#app.fetch(request)
     const { clock } = this.#options
-    if (fault === 'repo-slow') {
-      return recast(await this.#app.fetch(request), (body) => slowly(body, clock))
-    }
-    if (fault === 'repo-truncated') {
-      const cut = (): void => void incoming.socket.destroy()
-      return recast(await this.#app.fetch(request), (body) => cutShort(body, cut, clock))
-    }
-    return answerOfFault(fault, request)
+    const fault = this.#httpFaults.take(isPlainFault)
+    if (fault !== null && isPlainFault(fault)) return answerOfFault(fault, request, clock)
+    const answer = await this.#app.fetch(request, { incoming })
+    // Only where there is a repository can its transfer go wrong.
+    const isRepo = new URL(request.url).pathname.endsWith('.getRepo')
+    if (!isRepo || request.method !== 'GET' || !answer.ok) return answer
+    const repoFault = this.#httpFaults.take((kind) => !isPlainFault(kind))
+    if (repoFault === null) return answer
+    if (repoFault === 'repo-slow') return recast(answer, (body) => slowly(body, clock))
+    const cut = (): void => void incoming.socket.destroy()
+    return recast(answer, (body) => cutShort(body, cut, clock))
   }
 }
 
@@ -232,8 +234,10 @@ function isUpgradeFault(kind: FaultKind): kind is UpgradeFault {
   return kind.startsWith('upgrade-')
 }
 
-function isConnectionFault(kind: FaultKind): kind is ConnectionFault {
-  return !/^(?:upgrade|http|repo|plc)-/.test(kind)
+function isConnectionFault(
+  kind: UpgradeFault | ConnectionFault | HttpFault,
+): kind is ConnectionFault {
+  return !/^(?:upgrade|http|repo)-/.test(kind)
 }
 
 function refuseUpgrade(socket: Duplex, fault: UpgradeFault, endpoint: string): void {
@@ -253,24 +257,43 @@ function refuseUpgrade(socket: Duplex, fault: UpgradeFault, endpoint: string): v
 
 type PlainHttpFault = Exclude<HttpFault, `repo-${string}`>
 
-const FAULT_ANSWERS = {
-  'http-429': { status: 429 },
-  'http-429-headers': {
-    status: 429,
-    headers: { 'retry-after': String(RETRY_AFTER_SECONDS), 'ratelimit-reset': '1' },
-  },
-  'http-500': { status: 500 },
-  'http-503': { status: 503 },
+function isPlainFault(kind: HttpFault): kind is PlainHttpFault {
+  return kind.startsWith('http-')
+}
+
+const FAULT_STATUSES = {
+  'http-429': 429,
+  'http-429-headers': 429,
+  'http-500': 500,
+  'http-503': 503,
 } as const
 
-function answerOfFault(fault: PlainHttpFault, request: Request): Response | Promise<Response> {
+/** What a host says of its limits: when to come again, in seconds from now and of the epoch. */
+function limitHeaders(clock: Clock): Readonly<Record<string, string>> {
+  const resetSeconds = Math.ceil(clock.nowMs() / 1_000) + RETRY_AFTER_SECONDS
+  return {
+    'retry-after': String(RETRY_AFTER_SECONDS),
+    'ratelimit-limit': '3000',
+    'ratelimit-remaining': '0',
+    'ratelimit-reset': String(resetSeconds),
+    'ratelimit-policy': '3000;w=300',
+  }
+}
+
+function answerOfFault(
+  fault: PlainHttpFault,
+  request: Request,
+  clock: Clock,
+): Response | Promise<Response> {
   if (fault === 'http-hang') return new Promise<Response>(() => undefined)
   if (fault === 'http-redirect') {
     const { pathname, search } = new URL(request.url)
     return new Response(null, { status: 302, headers: { location: pathname + search } })
   }
   const body = JSON.stringify({ error: 'Fault', message: fault })
-  return new Response(body, FAULT_ANSWERS[fault])
+  const headers = fault === 'http-429-headers' ? limitHeaders(clock) : {}
+  const json = { 'content-type': 'application/json', ...headers }
+  return new Response(body, { status: FAULT_STATUSES[fault], headers: json })
 }
 
 /** An answer with a body made of the whole body that it had. */

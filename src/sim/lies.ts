@@ -50,13 +50,12 @@ function put(
  * pile up while they are. The catalogue needs keys of k256.
  */
 function liars(sim: Simulation): SimAccount[] {
-  const { accounts } = sim
-  return accounts.filter(
-    ({ status, repo, number }) =>
+  return sim.accounts.filter(
+    ({ status, repo, place }) =>
       status === 'active' &&
       repo.head !== null &&
       repo.key.curve === 'k256' &&
-      number * 3 >= accounts.length,
+      place * 3 >= sim.places,
   )
 }
 

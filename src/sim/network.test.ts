@@ -14,7 +14,8 @@ import { systemClock } from '../lib/clock.ts'
 import { parseDidDocument } from '../identity/did-document.ts'
 import { CHANGES } from './account-changes.ts'
 import { FAULTS, QUIET_FAULTS, STREAM_FAULTS } from './faults.ts'
-import { type NetworkOptions, type SimNetwork, startNetwork } from './network.ts'
+import type { NetworkOptions } from './network-options.ts'
+import { type SimNetwork, startNetwork } from './network.ts'
 
 const START_MS = Date.UTC(2026, 0, 1)
 

@@ -2,7 +2,8 @@
  * A whole network on loopback: a PLC directory, hosts, accounts that write; and, if asked for,
  * liars and faults. Everything that is sent follows from the seed.
  */
-import { must } from '../lib/assert.ts'
+import type { ResolveAddresses } from '../identity/address-lookup.ts'
+import { assert, must } from '../lib/assert.ts'
 import { type Clock, sleep, systemClock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Reason } from '../lib/reasons.ts'
@@ -11,76 +12,29 @@ import {
   becomeKnown,
   type ChangeKind,
   changeAccount,
-  CHANGES,
+  CHANGES_OF_A_TURN,
   speakTooEarly,
 } from './account-changes.ts'
-import { pickOf, shuffled, streamOf } from './distributions.ts'
+import { below, pickOf, streamOf } from './distributions.ts'
 import {
+  DNS_FAULTS,
   FaultCounters,
   type FaultKind,
+  type HttpFault,
+  isDnsFault,
   QUIET_FAULTS,
-  type QuietFault,
   STREAM_FAULTS,
-  type StreamFault,
 } from './faults.ts'
 import { HostFront } from './host-front.ts'
 import { type Lie, Liar } from './lies.ts'
 import { frameOf } from './messages.ts'
+import type { GateCondition, NetworkOptions, RunOptions } from './network-options.ts'
 import { PlcFront } from './plc-front.ts'
 import type { SimAccount } from './sim-account.ts'
+import { SimResolver } from './sim-resolver.ts'
 import { Simulation, type SimulationOptions } from './simulation.ts'
+import { Turns } from './turns.ts'
 import type { World } from './world.ts'
-
-export interface NetworkOptions {
-  /** What everything follows from; default 1. */
-  readonly seed?: number
-  /** Hosts; default 3. */
-  readonly hosts?: number
-  /** Accounts at the start; default 100. */
-  readonly accounts?: number
-  /** Median number of records that an account has from the start; default 3,000. */
-  readonly records?: number
-  /** Events of traffic a second; default 20. */
-  readonly rate?: number
-  /** Lies for each event of traffic; default 0. */
-  readonly lies?: number
-  /** Faults for each event of traffic; default 0. */
-  readonly faults?: number
-  /** Kinds of faults that strike by chance; default all. */
-  readonly faultKinds?: readonly (StreamFault | QuietFault)[]
-  /** Changes of accounts for each event of traffic; default 1 in 200. */
-  readonly changes?: number
-  /** Where the network's own time begins, ms since the epoch; default now. */
-  readonly startMs?: number
-  /** How far each host's clock is ahead, ms. */
-  readonly skewsMs?: readonly number[]
-  /** Whether the world remembers every event; default `none`. */
-  readonly history?: 'kept' | 'none'
-  /** Most bytes of events that each host can replay; default 64 MiB. */
-  readonly backlogBytesMax?: number
-  /** Address that all servers listen on; default 127.0.0.1, which `localhost` must lead to. */
-  readonly address?: string
-  /** Port of the directory; the hosts take those after it. Default 0: any. */
-  readonly port?: number
-  readonly clock?: Clock
-  /** Called before what would make unread events unreadable; default: a short wait. */
-  readonly gate?: (until: GateCondition) => Promise<void>
-}
-
-/**
- * `read`: readers have decided on everything that was sent. `forgotten`: besides, they no longer
- * remember that the directory did not know a DID.
- */
-export type GateCondition = 'read' | 'forgotten'
-
-/** How long to run. */
-export interface RunOptions {
-  /** Events of traffic; default without end. */
-  readonly events?: number
-  /** `clock`: each event when it is due. `free`: as fast as subscribers and the machine allow. */
-  readonly pace: 'clock' | 'free'
-  readonly signal?: AbortSignal
-}
 
 const DEFAULT_CHANGES = 1 / 200
 /** Events between two turns of the event loop. */
@@ -94,24 +48,10 @@ const GATE_REST_MS = 500
 /** Messages that a host loses in a regression; at least a few are sent before. */
 const REGRESSION_MAX = 30
 const REGRESSION_MIN = 5
+/** How late and how early a clock may be set, ms; revs over 5 minutes ahead are refused. */
+const CLOCK_LATE_MS = 3_600_000
+const CLOCK_EARLY_MS = 240_000
 const OVERSIZED: Uint8Array = new Uint8Array(5_000_001)
-
-/** Gives each kind its turn: all in a random order, then again. */
-class Turns<K> {
-  readonly #random: Random
-  readonly #kinds: readonly K[]
-  #turn: K[] = []
-
-  constructor(random: Random, kinds: readonly K[]) {
-    this.#random = random
-    this.#kinds = kinds
-  }
-
-  next(): K {
-    if (this.#turn.length === 0) this.#turn = shuffled(this.#random, this.#kinds)
-    return must(this.#turn.pop(), 'kind')
-  }
-}
 
 /**
  * Starts a network; it serves when the promise resolves, and sends nothing before `run` or `step`.
@@ -123,8 +63,10 @@ class Turns<K> {
  */
 export async function startNetwork(options: NetworkOptions = {}): Promise<SimNetwork> {
   const { hosts = 3, clock = systemClock, port = 0, address = '127.0.0.1' } = options
+  faultKindsOf(options)
   await using stack = new AsyncDisposableStack()
   const counters = new FaultCounters()
+  const resolver = stack.use(new SimResolver(address, counters))
   const at = (offset: number): ListenAddress => ({
     host: address,
     port: port === 0 ? 0 : port + offset,
@@ -137,7 +79,8 @@ export async function startNetwork(options: NetworkOptions = {}): Promise<SimNet
   const simulation = new Simulation(simulationOptions(options, fronts, clock))
   plc.serve(simulation.directory)
   for (const [i, front] of fronts.entries()) front.serve(simulation, i)
-  return new SimNetwork(options, { simulation, plc, fronts, counters, clock, stack: stack.move() })
+  const parts = { simulation, plc, fronts, resolver, counters, clock }
+  return new SimNetwork(options, { ...parts, stack: stack.move() })
 }
 
 function simulationOptions(
@@ -146,7 +89,7 @@ function simulationOptions(
   clock: Clock,
 ): SimulationOptions {
   const { seed = 1, accounts = 100, records = 3_000, rate = 20, startMs } = options
-  const { skewsMs, history, backlogBytesMax } = options
+  const { skewsMs, history, backlogBytesMax, blobBytes } = options
   return {
     seed,
     accounts,
@@ -156,6 +99,7 @@ function simulationOptions(
     startMs: startMs ?? clock.nowMs(),
     ...(skewsMs === undefined ? {} : { skewsMs }),
     ...(history === undefined ? {} : { history }),
+    ...(blobBytes === undefined ? {} : { blobBytes }),
     ...(backlogBytesMax === undefined ? {} : { backlogBytesMax }),
   }
 }
@@ -164,6 +108,7 @@ interface Parts {
   readonly simulation: Simulation
   readonly plc: PlcFront
   readonly fronts: readonly HostFront[]
+  readonly resolver: SimResolver
   readonly counters: FaultCounters
   readonly clock: Clock
   readonly stack: AsyncDisposableStack
@@ -175,6 +120,7 @@ export class SimNetwork implements AsyncDisposable {
   readonly plc: PlcFront
   readonly hosts: readonly HostFront[]
   readonly faults: FaultCounters
+  readonly #resolver: SimResolver
   readonly #options: NetworkOptions
   readonly #clock: Clock
   readonly #stack: AsyncDisposableStack
@@ -182,7 +128,7 @@ export class SimNetwork implements AsyncDisposable {
   readonly #changing: Random
   readonly #liar: Liar
   readonly #changes: Turns<ChangeKind>
-  readonly #faults: Turns<StreamFault | QuietFault>
+  readonly #faults: Turns<FaultKind>
   #replayed = false
 
   constructor(options: NetworkOptions, parts: Parts) {
@@ -191,19 +137,24 @@ export class SimNetwork implements AsyncDisposable {
     this.plc = parts.plc
     this.hosts = parts.fronts
     this.faults = parts.counters
+    this.#resolver = parts.resolver
     this.#clock = parts.clock
     this.#stack = parts.stack
     const { seed } = parts.simulation.options
     this.#chaos = streamOf(seed, 'faults')
     this.#changing = streamOf(seed, 'changes')
     this.#liar = new Liar(streamOf(seed, 'lies'))
-    this.#changes = new Turns(streamOf(seed, 'order of changes'), CHANGES)
-    const order = streamOf(seed, 'order of faults')
-    this.#faults = new Turns(order, options.faultKinds ?? [...STREAM_FAULTS, ...QUIET_FAULTS])
+    this.#changes = new Turns(streamOf(seed, 'order of changes'), CHANGES_OF_A_TURN)
+    this.#faults = new Turns(streamOf(seed, 'order of faults'), faultKindsOf(options))
   }
 
   get world(): World {
     return this.simulation.world
+  }
+
+  /** Looks names up for readers in this process: with `dns: 'simulated'`, all have to use it. */
+  get resolveAddresses(): ResolveAddresses {
+    return this.#resolver.resolve
   }
 
   /** The network's own time, ms since the epoch. */
@@ -283,10 +234,14 @@ export class SimNetwork implements AsyncDisposable {
     await sleep(this.#clock, GATE_REST_MS)
   }
 
-  /** Lets a fault strike a host chosen by chance. */
-  async fault(kind: StreamFault | QuietFault): Promise<void> {
+  /** Lets a fault strike a host chosen by chance, at once or at the next occasion. */
+  async fault(kind: FaultKind): Promise<void> {
     const front = pickOf(this.#chaos, this.hosts)
     const index = this.hosts.indexOf(front)
+    if (isOfHost(kind)) {
+      front.inject(kind)
+      return
+    }
     switch (kind) {
       case 'seq-regression':
       case 'seq-reset':
@@ -299,24 +254,27 @@ export class SimNetwork implements AsyncDisposable {
         await this.gate()
         front.inject(kind)
         break
+      case 'plc-404':
       case 'plc-503':
       case 'plc-hang':
         this.plc.inject(kind)
+        break
+      case 'dns-not-found':
+      case 'dns-try-again':
+      case 'dns-hang':
+        assert(this.#options.dns === 'simulated', 'DNS faults strike somebody')
+        this.#resolver.inject(kind)
+        // Nobody looks a name up while the connections last.
+        front.cutAll()
+        break
+      case 'clock-jump':
+        this.#jumpClock(index)
         break
       case 'garbage-frame':
       case 'unknown-type':
       case 'oversized-frame':
       case 'swallowed-frame':
         this.#sendBad(kind, index)
-        break
-      case 'disconnect':
-      case 'duplicate':
-      case 'error-frame':
-      case 'upgrade-429':
-      case 'upgrade-429-retry-after':
-      case 'upgrade-503':
-      case 'upgrade-redirect':
-        front.inject(kind)
         break
     }
   }
@@ -384,6 +342,17 @@ export class SimNetwork implements AsyncDisposable {
     return fit.length === 0 ? null : pickOf(this.#chaos, fit)
   }
 
+  /** A clock is set, and somebody writes by it. */
+  #jumpClock(index: number): void {
+    const account = this.#somebodyAt(index)
+    if (account === null) return
+    this.faults.plan('clock-jump')
+    const range = CLOCK_LATE_MS + CLOCK_EARLY_MS
+    this.simulation.host(index).skewMs = below(this.#chaos, range + 1) - CLOCK_LATE_MS
+    this.simulation.commit(account, [])
+    this.faults.fire('clock-jump')
+  }
+
   /** A host loses its newest events, or all, and comes back. */
   async #restore(kind: 'seq-regression' | 'seq-reset', index: number): Promise<void> {
     const front = must(this.hosts[index], 'front')
@@ -413,8 +382,29 @@ export class SimNetwork implements AsyncDisposable {
   }
 }
 
-/** What becomes of honest events that a host sends again under other seqs. */
+type HostFault =
+  | HttpFault
+  | Extract<FaultKind, 'disconnect' | 'duplicate' | 'error-frame' | `upgrade-${string}`>
+
+/** Those that wait at a host for whoever comes. */
+function isOfHost(kind: FaultKind): kind is HostFault {
+  return /^(?:(?:http|repo|upgrade)-.*|disconnect|duplicate|error-frame)$/.test(kind)
+}
+
+function faultKindsOf({ dns, faultKinds }: NetworkOptions): readonly FaultKind[] {
+  const isSimulated = dns === 'simulated'
+  const all = [...STREAM_FAULTS, ...QUIET_FAULTS, ...(isSimulated ? DNS_FAULTS : [])]
+  const kinds = faultKinds ?? all
+  assert(isSimulated || !kinds.some(isDnsFault), 'DNS faults strike somebody')
+  return kinds
+}
+
+/**
+ * What becomes of honest events that a host sends again under other seqs. They come all at once:
+ * more of one account than may wait while its identity is looked up.
+ */
 const REPLAY_REASONS: readonly Reason[] = [
+  'deferred-overflow',
   'rev-stale',
   'seq-not-rising',
   'account-inactive',

@@ -2,7 +2,7 @@
 import { formatDidKey } from '../crypto/public-key.ts'
 import { must } from '../lib/assert.ts'
 import { Simulation, type SimulationOptions } from './simulation.ts'
-import { TrafficWriter } from './traffic-file.ts'
+import { TrafficWriter } from './traffic-writer.ts'
 
 export interface RecordOptions extends Pick<
   SimulationOptions,
@@ -36,7 +36,7 @@ export async function recordTraffic(path: string, options: RecordOptions): Promi
     endpoints: Array.from({ length: hosts }, (_, i) => `https://pds${i}.sim.example.com`),
     backlogBytesMax: BACKLOG_BYTES_MAX,
   })
-  const writer = await TrafficWriter.create(path, {
+  await using writer = await TrafficWriter.create(path, {
     seed,
     hosts,
     accounts: sim.accounts.map(({ did, handle, host, repo }) => ({
@@ -47,21 +47,18 @@ export async function recordTraffic(path: string, options: RecordOptions): Promi
       format: must(sim.directory.formatOf(did), 'document format'),
     })),
   })
-  try {
-    const written = sim.hosts.map(() => 0)
-    for (let i = 1; i <= options.events; i++) {
-      sim.advanceTo(sim.nextArrivalMs())
-      sim.traffic()
-      for (const { index, log } of sim.hosts) {
-        const message = log.after(must(written[index], 'host'))
-        if (message === null || !(message.data instanceof Uint8Array)) continue
-        written[index] = message.seq
-        await writer.add(index, message.data)
-      }
-      if (i % PROGRESS_EVENTS === 0) options.onProgress?.(i)
+  const written = sim.hosts.map(() => 0)
+  for (let i = 1; i <= options.events; i++) {
+    sim.advanceTo(sim.nextArrivalMs())
+    sim.traffic()
+    for (const { index, log } of sim.hosts) {
+      const message = log.after(must(written[index], 'host'))
+      if (message === null || !(message.data instanceof Uint8Array)) continue
+      written[index] = message.seq
+      await writer.add(index, message.data)
     }
-    return writer.frames
-  } finally {
-    await writer.close()
+    if (i % PROGRESS_EVENTS === 0) options.onProgress?.(i)
   }
+  await writer.finish()
+  return writer.frames
 }

@@ -4,6 +4,7 @@ import { CODEC_DAG_CBOR, cidOf } from '../data/cid.ts'
 import { utf8 } from '../lib/bytes.ts'
 import type { Random } from '../lib/random.ts'
 import { tidOf } from '../syntax/tid.ts'
+import { blobReference, type SimBlob } from './blobs.ts'
 import { below, logNormal, pickOf, weighted } from './distributions.ts'
 import { datetimeOf } from './messages.ts'
 
@@ -20,9 +21,18 @@ export type Collection = keyof typeof COLLECTION_WEIGHTS
 
 /** Lengths of post texts, characters; the lexicon allows 300 graphemes. */
 const TEXT = { median: 70, sigma: 0.9, min: 1, max: 1_500 } as const
-/** Shares of posts that answer another one, and that show a link. */
+/** Share of posts that answer another one; shares in percent of those that show something. */
 const REPLY_SHARE = 0.45
-const EMBED_SHARE = 0.35
+const EMBED_WEIGHTS = { none: 65, external: 20, images: 15 } as const
+/** Images of a post that shows any, in percent of such posts; the lexicon allows 4. */
+const IMAGE_WEIGHTS = { 1: 68, 2: 16, 3: 6, 4: 10 } as const
+/** Share of profiles with an avatar. */
+const AVATAR_SHARE = 0.85
+/** Characters of the description of an image, which most people leave out. */
+const ALT_SHARE = 0.3
+const ALT_TEXT = { median: 50, sigma: 0.7, min: 1, max: 500 } as const
+/** Sides of images, pixels. */
+const SIDES = [600, 750, 828, 1_000, 1_080, 1_170, 1_334, 1_600, 2_000] as const
 const CLOCK_IDS = 1_024
 
 const WORDS = (
@@ -45,6 +55,8 @@ export interface RecordContext {
   readonly nowMs: number
   /** DID of anybody. */
   readonly someone: () => string
+  /** An image, uploaded for this record or before; without it records refer to no blobs. */
+  readonly image?: () => SimBlob
 }
 
 /** A record that belongs in a collection, and the key that it is given. */
@@ -52,11 +64,23 @@ export interface NewRecord {
   readonly collection: Collection
   readonly rkey: string
   readonly record: Readonly<Record<string, unknown>>
+  /** What it refers to, in order of mention; one may come twice. */
+  readonly blobs: readonly SimBlob[]
 }
 
 /** The collection of the next new record. */
 export function nextCollection(random: Random): Collection {
   return weighted(random, COLLECTION_WEIGHTS)
+}
+
+/** The collection of a path, if it is one of those that the network writes by itself. */
+export function collectionOf(path: string): Collection | null {
+  const name = path.slice(0, path.indexOf('/'))
+  return isCollection(name) ? name : null
+}
+
+function isCollection(name: string): name is Collection {
+  return name in COLLECTION_WEIGHTS
 }
 
 /** A record of the collection. Only profiles have a fixed key. */
@@ -65,11 +89,16 @@ export function makeRecord(context: RecordContext, collection: Collection): NewR
   const micros = Math.floor(nowMs) * 1_000 + below(random, 1_000)
   const rkey = collection === 'app.bsky.actor.profile' ? 'self' : tidOf(micros, clockId(random))
   const createdAt = datetimeOf(nowMs)
-  return {
-    collection,
-    rkey,
-    record: { $type: collection, ...contentOf(context, collection), createdAt },
+  const blobs: SimBlob[] = []
+  const { image } = context
+  const noted = (upload: () => SimBlob): SimBlob => {
+    const blob = upload()
+    blobs.push(blob)
+    return blob
   }
+  const noting = image === undefined ? context : { ...context, image: () => noted(image) }
+  const content = contentOf(noting, collection)
+  return { collection, rkey, record: { $type: collection, ...content, createdAt }, blobs }
 }
 
 function contentOf(context: RecordContext, collection: Collection): object {
@@ -85,9 +114,12 @@ function contentOf(context: RecordContext, collection: Collection): object {
     case 'app.bsky.actor.profile':
       break
   }
+  const { image } = context
+  const hasAvatar = image !== undefined && random.next() < AVATAR_SHARE
   return {
     displayName: textOf(random, 12),
     description: textOf(random, logNormal(random, TEXT)),
+    ...(hasAvatar ? { avatar: blobReference(image()) } : {}),
   }
 }
 
@@ -98,14 +130,31 @@ function postOf(context: RecordContext): object {
     random.next() < REPLY_SHARE
       ? { reply: { root: reference(context), parent: reference(context) } }
       : {}
+  const embed = embedOf(context)
+  return { text, langs: ['en'], ...reply, ...(embed === null ? {} : { embed }) }
+}
+
+function embedOf({ random, image }: RecordContext): object | null {
+  const kind = weighted(random, EMBED_WEIGHTS)
+  if (kind === 'none') return null
+  if (kind === 'images') {
+    if (image === undefined) return null
+    const count = Number(weighted(random, IMAGE_WEIGHTS))
+    const images = Array.from({ length: count }, () => imageOf(random, image()))
+    return { $type: 'app.bsky.embed.images', images }
+  }
   const external = {
     uri: `https://www.example.com/${textOf(random, 24).replaceAll(' ', '-')}`,
     title: textOf(random, 50),
     description: textOf(random, 120),
   }
-  const embed =
-    random.next() < EMBED_SHARE ? { embed: { $type: 'app.bsky.embed.external', external } } : {}
-  return { text, langs: ['en'], ...reply, ...embed }
+  return { $type: 'app.bsky.embed.external', external }
+}
+
+function imageOf(random: Random, image: SimBlob): object {
+  const alt = random.next() < ALT_SHARE ? textOf(random, logNormal(random, ALT_TEXT)) : ''
+  const aspectRatio = { width: pickOf(random, SIDES), height: pickOf(random, SIDES) }
+  return { alt, image: blobReference(image), aspectRatio }
 }
 
 /** A strong reference to a record that need not be there. */

@@ -4,7 +4,7 @@
  */
 import { parseDidKey } from '../crypto/public-key.ts'
 import { createHostApp } from '../http/host-app.ts'
-import { HttpServer } from '../http/http-server.ts'
+import { type FetchHandler, HttpServer } from '../http/http-server.ts'
 import { xrpcError } from '../http/xrpc-error.ts'
 import { RequestLimits } from '../http/request-limits.ts'
 import { SUBSCRIBE_NSID } from '../http/xrpc-app.ts'
@@ -22,11 +22,12 @@ import type {
 import { Broadcaster } from '../stream/broadcaster.ts'
 import type { LogChunk, LogSource } from '../stream/log-source.ts'
 import { refuse } from '../stream/refusal.ts'
-import { wireHeaderBytes, writeWireHeader } from '../stream/wire-frame.ts'
 import { documentOf, type PlcState } from './plc-directory.ts'
-import type { TrafficAccount, TrafficFile } from './traffic-file.ts'
+import type { TrafficFile } from './traffic-file.ts'
+import type { TrafficAccount } from './traffic-format.ts'
 
 export interface ReplayOptions {
+  /** Stays the caller's, and open while the replay runs. */
   readonly traffic: TrafficFile
   /** Events a second over all hosts; null for all at once. */
   readonly rate: number | null
@@ -57,26 +58,17 @@ const SUBSCRIBERS_MAX = 1_000
 const CONNECTIONS_MAX = 2_000
 const REQUESTS_PER_MINUTE = 1_000_000
 
-/** The wire frames of one host in one array, and where each ends. */
-class ReadyLog implements LogSource {
+/** The frames of one host, read from the file as subscribers get on. */
+class FileLog implements LogSource {
   readonly firstSeq = 1
-  readonly #bytes: Uint8Array
-  readonly #ends: Float64Array
+  readonly #traffic: TrafficFile
+  readonly #host: number
   readonly #listeners = new Set<() => void>()
   #publishedSeq = 0
 
-  constructor(frames: readonly Uint8Array[]) {
-    let total = 0
-    for (const { length } of frames) total += length + wireHeaderBytes(length)
-    this.#bytes = new Uint8Array(total)
-    this.#ends = new Float64Array(frames.length)
-    let at = 0
-    for (const [i, frame] of frames.entries()) {
-      at += writeWireHeader(this.#bytes.subarray(at), frame.length)
-      this.#bytes.set(frame, at)
-      at += frame.length
-      this.#ends[i] = at
-    }
+  constructor(traffic: TrafficFile, host: number) {
+    this.#traffic = traffic
+    this.#host = host
   }
 
   get publishedSeq(): number {
@@ -84,7 +76,7 @@ class ReadyLog implements LogSource {
   }
 
   get lastSeq(): number {
-    return this.#ends.length
+    return this.#traffic.frameCount(this.#host)
   }
 
   publish(seq: number): void {
@@ -101,22 +93,21 @@ class ReadyLog implements LogSource {
 
   read(afterSeq: number, bytesMax: number): LogChunk | null {
     if (afterSeq >= this.#publishedSeq) return null
-    const start = afterSeq === 0 ? 0 : must(this.#ends[afterSeq - 1], 'frame')
+    const { firstSeq, bytes, ends } = this.#traffic.block(this.#host, afterSeq + 1)
+    const endOf = (seq: number): number => ends[seq - firstSeq] ?? Infinity
+    const start = afterSeq < firstSeq ? 0 : endOf(afterSeq)
     let lastSeq = afterSeq + 1
-    while (lastSeq < this.#publishedSeq && must(this.#ends[lastSeq], 'frame') - start <= bytesMax) {
-      lastSeq++
-    }
-    const bytes = this.#bytes.subarray(start, must(this.#ends[lastSeq - 1], 'frame'))
-    return { bytes, lastSeq, count: lastSeq - afterSeq }
+    while (lastSeq < this.#publishedSeq && endOf(lastSeq + 1) - start <= bytesMax) lastSeq++
+    return { bytes: bytes.subarray(start, endOf(lastSeq)), lastSeq, count: lastSeq - afterSeq }
   }
 }
 
 /** A host that has events and no repositories: it knows who is there, and no more. */
 class ReplayView implements HostView {
-  readonly log: ReadyLog
+  readonly log: FileLog
   readonly #dids: ReadonlySet<string>
 
-  constructor(log: ReadyLog, dids: ReadonlySet<string>) {
+  constructor(log: FileLog, dids: ReadonlySet<string>) {
     this.log = log
     this.#dids = dids
   }
@@ -171,12 +162,10 @@ export async function startReplay(options: ReplayOptions): Promise<RunningReplay
   const { traffic, clock = systemClock, port = 0, address = '127.0.0.1' } = options
   const { accounts, hosts } = traffic.header
   await using stack = new AsyncDisposableStack()
-  const frames: Uint8Array[][] = Array.from({ length: hosts }, () => [])
-  for (const { host, frame } of traffic.frames()) must(frames[host], 'host').push(frame)
-  const logs = frames.map((ofHost) => new ReadyLog(ofHost))
+  const logs = Array.from({ length: hosts }, (_, host) => new FileLog(traffic, host))
   const endpoints: string[] = []
   const documents = new Map<string, string>()
-  const listen = async (offset: number, fetch: Fetch): Promise<HttpServer> => {
+  const listen = async (offset: number, fetch: FetchHandler): Promise<HttpServer> => {
     const bind = { host: address, port: port === 0 ? 0 : port + offset }
     const logger = silentLogger
     const connectionsMax = CONNECTIONS_MAX
@@ -220,13 +209,11 @@ export async function startReplay(options: ReplayOptions): Promise<RunningReplay
   }
 }
 
-type Fetch = (request: Request) => Response | Promise<Response>
-
 function urlOf(server: HttpServer): string {
   return `http://localhost:${server.address.split(':').at(-1)}`
 }
 
-function appOf(view: HostView, index: number, clock: Clock): Fetch {
+function appOf(view: HostView, index: number, clock: Clock): FetchHandler {
   const metrics = detachedRelayMetrics()
   const app = createHostApp({
     view,
@@ -237,7 +224,7 @@ function appOf(view: HostView, index: number, clock: Clock): Fetch {
     clock,
     logger: silentLogger,
   })
-  return (request) => app.fetch(request)
+  return (request, env) => app.fetch(request, env)
 }
 
 function documentText(account: TrafficAccount, endpoint: string): string {
@@ -255,13 +242,13 @@ function documentAnswer(documents: ReadonlyMap<string, string>, request: Request
 
 /** Publishes the events of all hosts evenly. */
 class Pacer {
-  readonly #logs: readonly ReadyLog[]
+  readonly #logs: readonly FileLog[]
   readonly #rate: number | null
   readonly #clock: Clock
   #startedMs = 0
   #timer: Timer | null = null
 
-  constructor(logs: readonly ReadyLog[], rate: number | null, clock: Clock) {
+  constructor(logs: readonly FileLog[], rate: number | null, clock: Clock) {
     this.#logs = logs
     this.#rate = rate
     this.#clock = clock

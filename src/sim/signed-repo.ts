@@ -30,8 +30,10 @@ import { repoCarBlocks } from '../repo/repo-car.ts'
 import { EMPTY_TREE_BLOCK, EMPTY_TREE_CID } from '../repo/tree-node.ts'
 import { coveringProof, streamOrder, treeEntries } from '../repo/tree-walk.ts'
 import { Tree } from '../repo/tree.ts'
+import { walkOnce } from '../repo-host/repo-walk.ts'
 import type { CommitBody, RepoOp, SyncBody } from '../stream/frame-types.ts'
 import { tidMicros, tidOf, type Tid } from '../syntax/tid.ts'
+import { Arrivals, standsIn } from './arrivals.ts'
 import { datetimeOf } from './messages.ts'
 
 /** A write. `block` stands for a record whose bytes are made by the caller, valid or not. */
@@ -92,6 +94,7 @@ export class SignedRepo {
   readonly #keep: 'everything' | 'head'
   /** Blocks that are not the template's, by the text of their CID. */
   #blocks = new Map<string, Uint8Array>()
+  readonly #arrivals = new Arrivals()
   #lookAt = BLOCKS_SINCE_LOOK_MAX
   #commits = 0
 
@@ -105,7 +108,7 @@ export class SignedRepo {
     this.#keep = options.keep ?? 'everything'
     this.#blocks.set(cidToString(EMPTY_TREE_CID), EMPTY_TREE_BLOCK)
     this.#tree = this.#open(this.#template?.root ?? EMPTY_TREE_CID)
-    if (this.#template !== null) this.#commit(this.#template.root)
+    if (this.#template !== null) this.#arrivals.begin(this.#commit(this.#template.root).rev)
   }
 
   #open(root: Uint8Array): Tree {
@@ -157,6 +160,7 @@ export class SignedRepo {
   reset(): void {
     this.#tree = this.#open(EMPTY_TREE_CID)
     this.#head = null
+    this.#arrivals.clearRecords()
   }
 
   /**
@@ -169,10 +173,11 @@ export class SignedRepo {
     const ops = writes.map((write) => this.#write(write, records))
     const nodes = new Map<string, Uint8Array>()
     const data = this.#tree.write((cid, block) => nodes.set(cidToString(cid), block))
-    for (const [cid, block] of [...nodes, ...records]) this.#blocks.set(cid, block)
     if (before === null && cidEquals(data, EMPTY_TREE_CID)) {
       nodes.set(cidToString(EMPTY_TREE_CID), EMPTY_TREE_BLOCK)
     }
+    const cameNow = this.#notStanding(nodes)
+    for (const [cid, block] of [...nodes, ...records]) this.#blocks.set(cid, block)
     for (const { path } of ops) {
       for (const node of coveringProof(this.#tree, path)) {
         const cid = must(node.cid, 'CID')
@@ -180,6 +185,7 @@ export class SignedRepo {
       }
     }
     const { rev, commit } = this.#commit(data)
+    this.#arrivals.note(rev, cameNow, ops)
     const blocks = [
       { cid: commit, block: this.block(commit) },
       ...carBlocks(nodes),
@@ -202,6 +208,19 @@ export class SignedRepo {
     }
   }
 
+  /** Those of the nodes that the head does not hold, by the text of their CID. */
+  #notStanding(nodes: ReadonlyMap<string, Uint8Array>): string[] {
+    const head = this.#head
+    return [...nodes].flatMap(([text, node]) => {
+      const cid = cidOf(CODEC_DAG_CBOR, node)
+      if (head === null || this.find(cid) === null) return [text]
+      // The block is known, from the head or from before.
+      const source = (wanted: Uint8Array): Uint8Array =>
+        nodes.get(cidToString(wanted)) ?? this.block(wanted)
+      return standsIn(this.#open(head.data), cid, source) ? [] : [text]
+    })
+  }
+
   /** Signs a commit of this tree and makes it the head. */
   #commit(data: Uint8Array): SignedHead {
     const rev = this.#nextRev(this.#head?.rev ?? null)
@@ -219,16 +238,16 @@ export class SignedRepo {
     if (this.#commits % COMMITS_OF_A_TREE === 0) this.#tree = this.#open(data)
     if (this.#blocks.size < this.#lookAt) return
     const kept = new Map([[cidToString(commit), this.block(commit)]])
-    const keep = (cid: Uint8Array): void => {
-      const text = cidToString(cid)
-      const block = this.#blocks.get(text)
-      if (block !== undefined) kept.set(text, block)
-    }
+    const inUse = new Set<string>()
     this.#tree = this.#open(data)
     for (const item of streamOrder(this.#tree)) {
-      keep(item.kind === 'node' ? must(item.node.cid, 'CID') : item.value)
+      const text = cidToString(item.kind === 'node' ? must(item.node.cid, 'CID') : item.value)
+      const block = this.#blocks.get(text)
+      if (block !== undefined) kept.set(text, block)
+      if (item.kind === 'node') inUse.add(text)
     }
     this.#blocks = kept
+    this.#arrivals.keepNodes(inUse)
     this.#tree = this.#open(data)
     this.#lookAt = kept.size * 2 + BLOCKS_SINCE_LOOK_MAX
   }
@@ -266,11 +285,29 @@ export class SignedRepo {
     return { seq: 1, did: this.did, blocks: new BytesWrapper(blocks), rev, time: timeOf(rev) }
   }
 
-  /** The blocks of the whole repository, in streamable order; the first one is the commit. */
-  exportBlocks(): Generator<CarBlock> {
+  /**
+   * The blocks of the repository in streamable order; the first one is the commit. Nothing may be
+   * written before the last one is taken.
+   *
+   * @param since A rev: only blocks that were not part of the repository as of it, as
+   *   `HostView.repoCar` has it; default all.
+   */
+  *exportBlocks(since: string | null = null): Generator<CarBlock> {
     const { commit, data } = must(this.#head, 'head')
     const block = { cid: commit, block: this.block(commit) }
-    return repoCarBlocks(block, this.#open(data), (cid) => this.find(cid))
+    if (since === null) {
+      yield* repoCarBlocks(block, this.#open(data), (cid) => this.find(cid))
+      return
+    }
+    yield block
+    // What is in the repository since a rev has had the same below it ever since.
+    const isNew = (cid: Uint8Array): boolean => this.#arrivals.nodeRev(cidToString(cid)) > since
+    if (!isNew(data)) return
+    for (const item of walkOnce(this.#open(data), isNew)) {
+      if (item.kind === 'record' && this.#arrivals.recordRev(item.key) <= since) continue
+      const cid = item.kind === 'node' ? must(item.node.cid, 'CID') : item.value
+      yield { cid, block: this.block(cid) }
+    }
   }
 
   /** The whole repository as a CAR, in streamable order. */

@@ -4,7 +4,9 @@ import { must } from '../lib/assert.ts'
 import type { Random } from '../lib/random.ts'
 import type { CommitBody } from '../stream/frame-types.ts'
 import { below, geometric, weighted } from './distributions.ts'
-import { makeRecord, nextCollection } from './records.ts'
+import type { Album, SimBlob } from './blobs.ts'
+import type { LiveBlobs } from './live-blobs.ts'
+import { collectionOf, makeRecord, nextCollection, type RecordContext } from './records.ts'
 import type { RepoWrite, SignedRepo } from './signed-repo.ts'
 import type { AccountStatus } from './world.ts'
 
@@ -66,6 +68,10 @@ export interface SimAccount {
   readonly did: string
   readonly repo: SignedRepo
   readonly paths: LivePaths
+  readonly blobs: LiveBlobs
+  readonly album: Album
+  /** Rank by how much it writes, 0 for the busiest. Who is gone for good has left its place. */
+  place: number
   handle: string
   /** Index of its host. */
   host: number
@@ -78,20 +84,20 @@ export interface SimAccount {
   lastCommit: CommitBody | null
 }
 
-export interface WriteContext {
-  readonly random: Random
-  readonly nowMs: number
-  readonly someone: () => string
-}
+/** A write, and the blobs that its record refers to. */
+export type SimWrite = RepoWrite & { readonly blobs?: readonly SimBlob[] }
+
+export type WriteContext = Omit<RecordContext, 'image'>
 
 /** Writes of one commit: one operation and sometimes more, each on a path of its own. */
-export function nextWrites(account: SimAccount, context: WriteContext): RepoWrite[] {
+export function nextWrites(account: SimAccount, context: WriteContext): SimWrite[] {
   const { random } = context
   const count = Math.min(1 + geometric(random, LAST_OP_CHANCE), OPS_MAX_HERE)
   const taken = new Set<string>()
-  const writes: RepoWrite[] = []
+  const writes: SimWrite[] = []
+  const image = (): SimBlob => account.album.next(random)
   while (writes.length < count) {
-    const write = nextWrite(account, context, taken)
+    const write = nextWrite(account, { ...context, image }, taken)
     taken.add(write.path)
     writes.push(write)
   }
@@ -100,25 +106,25 @@ export function nextWrites(account: SimAccount, context: WriteContext): RepoWrit
 
 function nextWrite(
   account: SimAccount,
-  context: WriteContext,
+  context: RecordContext,
   taken: ReadonlySet<string>,
-): RepoWrite {
+): SimWrite {
   const { random } = context
   const action = weighted(random, ACTION_WEIGHTS)
   if (action !== 'create') {
     const path = account.paths.pick(random, taken)
     if (path !== null && action === 'delete') return { action, path }
     if (path !== null) {
-      const { record } = makeRecord(context, nextCollection(random))
-      return { action: 'update', path, record }
+      const { record, blobs } = makeRecord(context, collectionOf(path) ?? nextCollection(random))
+      return { action: 'update', path, record, blobs }
     }
   }
   for (;;) {
-    const { collection, rkey, record } = makeRecord(context, nextCollection(random))
+    const { collection, rkey, record, blobs } = makeRecord(context, nextCollection(random))
     const path = `${collection}/${rkey}`
     if (taken.has(path)) continue
     // A profile has one place; another record of it is an update.
     const stands = account.repo.has(path)
-    return { action: stands ? 'update' : 'create', path, record }
+    return { action: stands ? 'update' : 'create', path, record, blobs }
   }
 }

@@ -1,10 +1,14 @@
 /**
  * A simulated host's repositories as the HTTP layer asks for them: the endpoints are those of a
- * real host. Exports are whole, `since` or not; there are no blobs.
+ * real host.
  */
 import { type CarBlock, encodeCar } from '../data/car-stream.ts'
+import { cidFromString, cidToString } from '../data/cid.ts'
+import { compareBytes } from '../lib/bytes.ts'
 import { recordProof } from '../repo/record-proof.ts'
 import type {
+  BlobQuery,
+  HostedBlob,
   HostedBlocks,
   HostedHead,
   HostedProof,
@@ -17,6 +21,7 @@ import type {
 } from '../repo-host/host-view.ts'
 import type { LogSource } from '../stream/log-source.ts'
 import { must } from '../lib/assert.ts'
+import { blobBytes, type SimBlob } from './blobs.ts'
 import type { SimAccount } from './sim-account.ts'
 import type { Simulation } from './simulation.ts'
 
@@ -76,12 +81,25 @@ export class SimHostView implements HostView {
     return { items }
   }
 
-  listBlobs(): HostPage<Uint8Array> {
-    return { items: [] }
+  listBlobs(did: string, query: BlobQuery): HostPage<Uint8Array> | 'invalid-cursor' {
+    const { limit, cursor, since } = query
+    const after = cursor === null ? null : cidFromString(cursor)
+    if (cursor !== null && after === null) return 'invalid-cursor'
+    const rest = (this.#find(did)?.blobs.list(since) ?? [])
+      .map(({ cid }) => cid)
+      .filter((cid) => after === null || compareBytes(cid, after) > 0)
+      .sort(compareBytes)
+    const items = rest.slice(0, limit)
+    const last = items.at(-1)
+    if (rest.length <= limit || last === undefined) return { items }
+    return { items, cursor: cidToString(last) }
   }
 
-  blob(): null {
-    return null
+  blob(did: string, cid: Uint8Array): HostedBlob | null {
+    const blob = this.#find(did)?.blobs.find(cidToString(cid)) ?? null
+    if (blob === null) return null
+    const { size, mimeType } = blob
+    return { size, mimeType, read: (start, end) => blobPieces(blob, start, end) }
   }
 
   blocks(did: string, cids: readonly Uint8Array[]): HostedBlocks {
@@ -109,12 +127,12 @@ export class SimHostView implements HostView {
     return { root: head.commit, present: repo.has(path), blocks }
   }
 
-  /** The whole repository, put together at once: what is written later does not show. */
-  repoCar(did: string): RepoExport | null {
+  /** Put together at once: what is written later does not show. */
+  repoCar(did: string, since: string | null): RepoExport | null {
     const repo = this.#find(did)?.repo
     const head = repo?.head ?? null
     if (repo === undefined || head === null) return null
-    const car = encodeCar([head.commit], [...repo.exportBlocks()])
+    const car = encodeCar([head.commit], [...repo.exportBlocks(since)])
     return { root: head.commit, rev: head.rev, chunks: pieces(car), close: () => undefined }
   }
 
@@ -130,4 +148,10 @@ export class SimHostView implements HostView {
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES)
+}
+
+async function* blobPieces(blob: SimBlob, start: number, end: number): AsyncGenerator<Uint8Array> {
+  for (let at = start; at < end; at += CHUNK_BYTES) {
+    yield blobBytes(blob, at, Math.min(at + CHUNK_BYTES, end))
+  }
 }

@@ -10,13 +10,15 @@ import type { Random } from '../lib/random.ts'
 import { cidToString } from '../data/cid.ts'
 import type { CommitBody, MessageBodies, MessageType } from '../stream/frame-types.ts'
 import { encodeMessageFrame } from '../stream/own-frames.ts'
+import { Album, BLOB_BYTES_MAX, BLOB_BYTES_MEDIAN } from './blobs.ts'
 import { below, exponential, logNormal, pickOf, streamOf, Zipf } from './distributions.ts'
 import { HostLog } from './host-log.ts'
 import { Ledger } from './ledger.ts'
+import { LiveBlobs, NO_BLOBS } from './live-blobs.ts'
 import { accountBody, identityBody } from './messages.ts'
 import { PlcDirectory } from './plc-directory.ts'
-import { LivePaths, nextWrites, type SimAccount } from './sim-account.ts'
-import { type RepoWrite, SignedRepo } from './signed-repo.ts'
+import { LivePaths, nextWrites, type SimAccount, type SimWrite } from './sim-account.ts'
+import { SignedRepo } from './signed-repo.ts'
 import { type GrownTemplate, growTemplate } from './templates.ts'
 import { World } from './world.ts'
 
@@ -27,6 +29,8 @@ export interface SimulationOptions {
   readonly accounts: number
   /** Median number of records that an account has from the start. */
   readonly records: number
+  /** Median size of blobs, bytes, from 64 to 1,000,000; default 4,096. */
+  readonly blobBytes?: number
   /** Events a second of the simulation's own time. */
   readonly rate: number
   /** Where that time begins, ms since the epoch. */
@@ -39,12 +43,18 @@ export interface SimulationOptions {
   readonly history?: 'kept' | 'none'
 }
 
+/** Whether an account never comes back. */
+function isGone({ status }: SimAccount): boolean {
+  return status === 'takendown' || status === 'deleted'
+}
+
 /** A host: its events and its clock. */
 export interface SimHost {
   readonly index: number
   readonly endpoint: string
   readonly log: HostLog
-  readonly skewMs: number
+  /** How far its clock is ahead, ms. */
+  skewMs: number
 }
 
 const BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -78,13 +88,18 @@ export class Simulation {
   readonly #traffic: Random
   readonly #people: Random
   readonly #templates: readonly GrownTemplate[]
-  #authors: Zipf
+  readonly #blobBytes: number
+  /** Who has which place in the skew of authorship. */
+  readonly #authors: SimAccount[] = []
+  #zipf: Zipf
   #nowMs: number
 
   constructor(options: SimulationOptions) {
     const { seed, endpoints, accounts, records, startMs, skewsMs = [] } = options
     assert(endpoints.length > 0 && accounts > 0, 'a network has hosts and accounts')
     this.options = options
+    this.#blobBytes = options.blobBytes ?? BLOB_BYTES_MEDIAN
+    assert(this.#blobBytes > 0 && this.#blobBytes <= BLOB_BYTES_MAX, 'size of blobs')
     this.#nowMs = startMs
     this.#traffic = streamOf(seed, 'traffic')
     this.#people = streamOf(seed, 'people')
@@ -100,10 +115,17 @@ export class Simulation {
     const past = streamOf(seed, 'past')
     this.#templates = Array.from({ length: Math.min(TEMPLATES, accounts) }, () => {
       const shape = { median: records, sigma: TEMPLATE_SIGMA, min: records / 4, max: records * 4 }
-      return growTemplate(past, Math.round(logNormal(past, shape)), startMs, strangers(past))
+      return growTemplate(past, {
+        count: Math.round(logNormal(past, shape)),
+        untilMs: startMs,
+        someone: strangers(past),
+        blobBytes: this.#blobBytes,
+      })
     })
-    for (let i = 0; i < accounts; i++) this.addAccount(i % endpoints.length, 'grown')
-    this.#authors = new Zipf(this.accounts.length, ZIPF_S)
+    for (let i = 0; i < accounts; i++) {
+      this.#authors.push(this.addAccount(i % endpoints.length, 'grown'))
+    }
+    this.#zipf = new Zipf(this.#authors.length, ZIPF_S)
   }
 
   /** The simulation's own time, ms since the epoch. */
@@ -151,19 +173,21 @@ export class Simulation {
   }
 
   /** Writes and sends a commit. Returns the id of the event. */
-  commit(account: SimAccount, writes: readonly RepoWrite[]): string {
+  commit(account: SimAccount, writes: readonly SimWrite[]): string {
     return this.publish(account, '#commit', this.write(account, writes))
   }
 
   /** Writes without sending: what {@link publish} is to be given. */
-  write(account: SimAccount, writes: readonly RepoWrite[]): CommitBody {
+  write(account: SimAccount, writes: readonly SimWrite[]): CommitBody {
     const { repo, paths, did } = account
     repo.setTime(this.#nowMs + this.host(account.host).skewMs)
     const body = repo.apply(writes)
-    for (const { action, path, cid } of body.ops) {
+    for (const [i, { action, path, cid }] of body.ops.entries()) {
+      const { blobs = [] } = must(writes[i], 'write')
       if (action === 'create') paths.add(path)
       else if (action === 'delete') paths.remove(path)
-      this.world.write(did, path, cid?.$link ?? null)
+      account.blobs.write(path, body.rev, blobs)
+      this.world.write(did, path, cid?.$link ?? null, blobs)
     }
     this.world.change(did, { head: { rev: body.rev, commit: body.commit.$link } })
     account.lastCommit = body
@@ -200,7 +224,7 @@ export class Simulation {
   /** An account that is active, by the skew of authorship. */
   #author(): SimAccount {
     for (let i = 0; i < DRAWS_MAX; i++) {
-      const account = must(this.accounts[this.#authors.pick(this.#traffic)], 'account')
+      const account = must(this.#authors[this.#zipf.pick(this.#traffic)], 'account')
       if (account.status === 'active') return account
     }
     return must(
@@ -248,13 +272,17 @@ export class Simulation {
       startMs: born,
       stepMs: 0,
       keep: 'head',
-      ...(template === undefined ? {} : { template }),
+      ...(template === undefined ? {} : { template: template.repo }),
     })
+    const head = repo.head
     const account: SimAccount = {
       number,
       did,
       repo,
       paths: new LivePaths(template?.paths ?? []),
+      blobs: new LiveBlobs(template?.blobs ?? NO_BLOBS, head?.rev ?? ''),
+      album: new Album(this.#blobBytes),
+      place: number,
       handle,
       host,
       status: 'active',
@@ -264,7 +292,6 @@ export class Simulation {
     }
     this.accounts.push(account)
     this.#byDid.set(did, account)
-    const head = repo.head
     this.world.add(
       {
         did,
@@ -274,18 +301,27 @@ export class Simulation {
         head: head === null ? null : { rev: head.rev, commit: cidToString(head.commit) },
       },
       template?.records ?? new Map(),
+      template?.blobs.byPath ?? new Map(),
     )
     return account
   }
 
-  /** Lets new accounts take part in traffic. */
-  shuffleAuthors(): void {
-    this.#authors = new Zipf(this.accounts.length, ZIPF_S)
+  /** Lets a new account take part in traffic, in the place of one that is gone if there is any. */
+  admit(account: SimAccount): void {
+    const vacant = this.#authors.findIndex((author) => isGone(author))
+    account.place = vacant < 0 ? this.#authors.length : vacant
+    this.#authors[account.place] = account
+    if (vacant < 0) this.#zipf = new Zipf(this.#authors.length, ZIPF_S)
+  }
+
+  /** How many places there are in the skew of authorship. */
+  get places(): number {
+    return this.#authors.length
   }
 
   /**
-   * Hash of everything that the network holds: events that hosts can replay, repositories,
-   * documents but for their endpoints.
+   * Hash of everything that the network holds: events that hosts can replay, repositories, blobs
+   * (by their CIDs), documents but for their endpoints.
    */
   digest(): string {
     const parts: string[] = []
@@ -295,8 +331,12 @@ export class Simulation {
         add(typeof next.data === 'string' ? utf8(next.data) : (next.data ?? new Uint8Array()))
       }
     }
-    for (const { repo, did } of this.accounts) {
+    for (const { repo, did, blobs } of this.accounts) {
       if (repo.head !== null) for (const { cid } of repo.exportBlocks()) add(cid)
+      const texts = blobs
+        .list(null)
+        .map(({ text, mimeType, size }) => `${text} ${mimeType} ${size}`)
+      add(utf8(texts.toSorted().join()))
       const document = JSON.stringify(this.directory.document(did))
       add(utf8(document.replaceAll(/"serviceEndpoint":"[^"]*"/g, '')))
     }

@@ -29,6 +29,15 @@ export interface WorldAccount {
   readonly head: WorldHead | null
 }
 
+/** What a record says of a blob. */
+export interface WorldBlob {
+  /** Text of the CID. */
+  readonly text: string
+  readonly mimeType: string
+  /** Bytes. */
+  readonly size: number
+}
+
 /** An honest event that was sent. */
 export interface WorldEvent {
   readonly did: string
@@ -41,11 +50,18 @@ export interface WorldEvent {
   readonly hostSeq: number
 }
 
+/** A record that was written: its CID, and the blobs that it refers to. */
+interface WrittenRecord {
+  readonly cid: string
+  readonly blobs: readonly WorldBlob[]
+}
+
 interface Account {
   account: WorldAccount
   readonly base: ReadonlyMap<string, string>
-  /** CIDs of records written since, null for those deleted. */
-  readonly changes: Map<string, string | null>
+  readonly baseBlobs: ReadonlyMap<string, readonly WorldBlob[]>
+  /** Records written since, null for those deleted. */
+  readonly changes: Map<string, WrittenRecord | null>
   readonly events: WorldEvent[]
 }
 
@@ -90,18 +106,33 @@ export class World {
   records(did: string): Map<string, string> {
     const { base, changes } = this.#get(did)
     const records = new Map(base)
-    for (const [path, cid] of changes) {
-      if (cid === null) records.delete(path)
-      else records.set(path, cid)
+    for (const [path, written] of changes) {
+      if (written === null) records.delete(path)
+      else records.set(path, written.cid)
     }
     return records
+  }
+
+  /**
+   * The blobs that the records of the repository refer to, by the text of their CID. One is gone
+   * when the last record is that refers to it. A copy.
+   */
+  blobs(did: string): Map<string, Omit<WorldBlob, 'text'>> {
+    const { baseBlobs, changes } = this.#get(did)
+    const blobs = new Map<string, Omit<WorldBlob, 'text'>>()
+    const add = (referred: readonly WorldBlob[]): void => {
+      for (const { text, mimeType, size } of referred) blobs.set(text, { mimeType, size })
+    }
+    for (const [path, referred] of baseBlobs) if (!changes.has(path)) add(referred)
+    for (const written of changes.values()) if (written !== null) add(written.blobs)
+    return blobs
   }
 
   /** Text of the CID of a record; null when there is none. */
   record(did: string, path: string): string | null {
     const { base, changes } = this.#get(did)
     const changed = changes.get(path)
-    return changed === undefined ? (base.get(path) ?? null) : changed
+    return changed === undefined ? (base.get(path) ?? null) : (changed?.cid ?? null)
   }
 
   /** Honest events of an account in order; empty when no history is kept. */
@@ -111,9 +142,19 @@ export class World {
 
   // ---- For whoever acts
 
-  /** @param base Records that the account begins with. */
-  add(account: WorldAccount, base: ReadonlyMap<string, string>): void {
-    this.#accounts.set(account.did, { account, base, changes: new Map(), events: [] })
+  /**
+   * Neither map is copied, nor changed.
+   *
+   * @param base Records that the account begins with.
+   * @param baseBlobs Blobs by the path of the record that refers to them.
+   */
+  add(
+    account: WorldAccount,
+    base: ReadonlyMap<string, string>,
+    baseBlobs: ReadonlyMap<string, readonly WorldBlob[]> = new Map(),
+  ): void {
+    const entry = { account, base, baseBlobs, changes: new Map(), events: [] }
+    this.#accounts.set(account.did, entry)
   }
 
   change(did: string, change: Partial<Omit<WorldAccount, 'did'>>): void {
@@ -121,8 +162,12 @@ export class World {
     entry.account = { ...entry.account, ...change }
   }
 
-  write(did: string, path: string, cid: string | null): void {
-    this.#get(did).changes.set(path, cid)
+  /** A record was written, or deleted: then there is no CID. */
+  write(did: string, path: string, cid: string | null, blobs: readonly WorldBlob[] = []): void {
+    const { base, changes } = this.#get(did)
+    if (cid !== null) changes.set(path, { cid, blobs })
+    else if (base.has(path)) changes.set(path, null)
+    else changes.delete(path)
   }
 
   /** An honest event was sent. Returns its id. */
