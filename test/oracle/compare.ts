@@ -42,7 +42,10 @@ function byAccount(frames: readonly ReceivedFrame[]): Map<string, ReceivedFrame[
  * Every honest event once, byte for byte but for its seq, in the order of its account; nothing
  * else. What a host has sent twice on purpose may come twice, unless it is a commit.
  */
-export function compareEvents(network: SimNetwork, frames: readonly ReceivedFrame[]): string[] {
+export function compareEvents(
+  network: Pick<SimNetwork, 'world'>,
+  frames: readonly ReceivedFrame[],
+): string[] {
   const { world } = network
   const faults: string[] = []
   const seqs = frames.map(({ seq }) => seq)
@@ -115,7 +118,10 @@ export function compareDrops(
 }
 
 /** What the relay says of each account: status, rev, head. */
-export async function compareAccounts(network: SimNetwork, relay: TestRelay): Promise<string[]> {
+export async function compareAccounts(
+  network: Pick<SimNetwork, 'world'>,
+  relay: TestRelay,
+): Promise<string[]> {
   const faults: string[] = []
   const listed = await listRepos(relay)
   for (const did of network.world.dids) {

@@ -4,7 +4,8 @@
  */
 import { must } from '../../src/lib/assert.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { type GateCondition, startNetwork, type SimNetwork } from '../../src/sim/network.ts'
+import type { GateCondition } from '../../src/sim/network-options.ts'
+import { startNetwork, type SimNetwork } from '../../src/sim/network.ts'
 import { JumpingClock } from '../support/jumping-clock.ts'
 import { RelayClient, replay } from '../support/relay-client.ts'
 import { TestRelay } from '../support/test-relay.ts'
@@ -200,14 +201,18 @@ export async function runOracle(options: OracleOptions): Promise<OracleReport> {
     startMs: START_MS,
     skewsMs: SKEWS_MS,
     history: 'kept',
+    dns: 'simulated',
     gate: (until) => must(made.run, 'run').gate(until),
   })
   const clock = new JumpingClock({ speed: SPEED, nowMs: () => Math.floor(network.nowMs) })
   await using relay = await TestRelay.start(
     {
-      plc: [network.plc.url],
+      // By its address, so that look-ups that fail are those of hosts. One that hangs takes 5 s of
+      // the system's clock, minutes of the relay's, in which more events come than may wait.
+      plc: [network.plc.url.replace('localhost', '127.0.0.1')],
       hosts: network.hosts.map(({ endpoint }) => endpoint),
       hostEventsPerSecond: 100_000,
+      resolveAddresses: network.resolveAddresses,
     },
     clock,
   )

@@ -2,15 +2,23 @@
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../src/lib/errors.ts'
 import { type OracleOptions, runOracle } from './oracle.ts'
+import { type RealHostsOptions, runRealHosts } from './real-hosts.ts'
 
 const HELP = `Usage: npm run oracle -- [options]
 
 A simulated network with liars and faults, a relay that reads it, and a comparison of what comes out
 with what is true. Ends with 1 when a seed fails; the seed alone repeats what was sent.
 
+With --hosts: real hosts on disk instead, each a process of its own that is stopped and killed, with
+accounts that write, change and move between them, and a real relay. What was acknowledged is held
+against streams, exports, proofs, blobs and listings. The seed repeats what is done, but not when
+exactly a host dies.
+
   --seeds <n>    seeds to run, from --seed on (default 5)
   --seed <n>     the first seed (default 1; alone: this seed only)
-  --rounds <n>   rounds of 20 events, 7 lies, a fault and a change (default 60)
+  --hosts        real hosts instead of simulated ones
+  --rounds <n>   rounds of 20 events, 7 lies, a fault and a change (default 60); with --hosts of 8
+                 writes, two changes and, every other round, a fault (default 40)
   --late         an account that was not found in the directory goes on at once: its events are
                  lost for the five minutes in which the relay does not ask again, and the seed fails
   --help         print this
@@ -20,6 +28,7 @@ interface Arguments {
   readonly first: number
   readonly count: number
   readonly rounds: number
+  readonly hosts: 'simulated' | 'real'
   readonly lateAccounts: 'wait' | 'go-on'
 }
 
@@ -36,15 +45,18 @@ function readArguments(): Arguments | null {
       seeds: { type: 'string' },
       seed: { type: 'string' },
       rounds: { type: 'string' },
+      hosts: { type: 'boolean' },
       late: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
   if (values.help === true) return null
+  const isReal = values.hosts === true
   return {
     first: countOf(values.seed, 1),
     count: countOf(values.seeds, values.seed === undefined ? 5 : 1),
-    rounds: countOf(values.rounds, 60),
+    rounds: countOf(values.rounds, isReal ? 40 : 60),
+    hosts: isReal ? 'real' : 'simulated',
     lateAccounts: values.late === true ? 'go-on' : 'wait',
   }
 }
@@ -69,6 +81,23 @@ async function faultsOf(options: OracleOptions): Promise<readonly string[]> {
   }
 }
 
+/** The same of real hosts. */
+async function faultsOfRealHosts(options: RealHostsOptions): Promise<readonly string[]> {
+  const { seed } = options
+  try {
+    const { faults, events, accounts, made, unanswered, tookMs } = await runRealHosts(options)
+    const count = [...made.values()].reduce((sum, times) => sum + times, 0)
+    print(
+      `seed ${seed}: ${events} events of ${accounts} accounts, ${count} changes and faults of ` +
+        `${made.size} kinds, ${unanswered.done + unanswered.lost} calls cut off by a kill ` +
+        `(${unanswered.done} done), ${Math.round(tookMs / 100) / 10} s`,
+    )
+    return faults
+  } catch (error) {
+    return [messageOf(error)]
+  }
+}
+
 async function main(): Promise<number> {
   let options: Arguments | null
   try {
@@ -81,14 +110,17 @@ async function main(): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const { first, count, rounds, lateAccounts } = options
+  const { first, count, rounds, hosts, lateAccounts } = options
   const failed: number[] = []
   for (let seed = first; seed < first + count; seed++) {
-    const faults = await faultsOf({ seed, rounds, lateAccounts })
+    const faults =
+      hosts === 'real'
+        ? await faultsOfRealHosts({ seed, rounds })
+        : await faultsOf({ seed, rounds, lateAccounts })
     if (faults.length === 0) continue
     failed.push(seed)
-    const late = lateAccounts === 'go-on' ? ' --late' : ''
-    print(`seed ${seed} FAILS: npm run oracle -- --seed ${seed} --rounds ${rounds}${late}`)
+    const flags = (hosts === 'real' ? ' --hosts' : '') + (lateAccounts === 'go-on' ? ' --late' : '')
+    print(`seed ${seed} FAILS: npm run oracle -- --seed ${seed} --rounds ${rounds}${flags}`)
     for (const fault of faults) print(`  ${fault}`)
   }
   print(`${count - failed.length} seeds passed, ${failed.length} failed`)
