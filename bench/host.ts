@@ -188,6 +188,7 @@ function report(
         export_records: EXPORT_RECORDS,
         export_bytes: exported.bytes,
         export_mb_per_s: rounded(exported.megabytesPerSecond),
+        export_mb_per_cpu_s: rounded(exported.megabytesPerCpuSecond),
         export_to_file_mb_per_s: rounded(exported.toFileMegabytesPerSecond),
         copy_mb_per_s: rounded(exported.copyMegabytesPerSecond),
         export_per_copy: rounded(copies),
@@ -206,6 +207,7 @@ function report(
   print('')
   print(`export of ${EXPORT_RECORDS} records, ${(exported.bytes / 1e6).toFixed(1)} MB`)
   print(`${'to nowhere'.padEnd(16)}${exported.megabytesPerSecond.toFixed(1).padStart(12)} MB/s`)
+  print(`${'by CPU time'.padEnd(16)}${exported.megabytesPerCpuSecond.toFixed(1).padStart(12)} MB/s`)
   print(
     `${'to a file'.padEnd(16)}${exported.toFileMegabytesPerSecond.toFixed(1).padStart(12)} MB/s`,
   )

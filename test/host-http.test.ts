@@ -1,9 +1,11 @@
 /** A repository host behind its public server: what others make of what it serves. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 
 import { CidLinkWrapper } from '@atcute/cid'
+import Database from 'better-sqlite3'
 import { readCar, readCarWithRoot, verifyProofs, verifyRepoCar } from '@atproto/repo'
 
 import { PrivateKey } from '../src/crypto/private-key.ts'
@@ -177,4 +179,45 @@ test('exports that are left or cut give their snapshots back', async (t) => {
   assert.match(await refused.text(), /"RepoTakendown"/)
   assert((await host.setStatus(DID, 'active')).ok)
   assert((await bytes('getRepo')).length > 20_000_000)
+})
+
+test('an account without a commit has a status and nothing else', async (t) => {
+  const { host, address } = await start(t)
+  const did = 'did:web:moving.example.com'
+  const key = PrivateKey.generate('k256')
+  assert((await host.createAccount({ did, key, status: 'deactivated' })).ok)
+  const cid = cidToString(must(host.latestCommit(DID), 'head').commit)
+  const calls: Record<string, Record<string, string>> = {
+    getRepo: {},
+    getCheckout: {},
+    getHead: {},
+    getLatestCommit: {},
+    getRecord: { collection: COLLECTION, rkey: 'a' },
+    getBlocks: { cids: cid },
+    getBlob: { cid },
+    listBlobs: {},
+  }
+  const ask = async (name: string, params = {}): Promise<unknown> => {
+    const answer = await fetch(`http://${address}${syncPath(name, { did, ...params })}`)
+    return answer.json()
+  }
+  const expectAll = async (error: string, ofHead: string): Promise<void> => {
+    for (const [name, params] of Object.entries(calls)) {
+      const answer = (await ask(name, params)) as { readonly error: string }
+      assert.equal(answer.error, name === 'getHead' ? ofHead : error, name)
+    }
+    const { repos } = (await ask('listRepos')) as { readonly repos: readonly { did: string }[] }
+    assert.deepEqual(
+      repos.map((repo) => repo.did),
+      [DID],
+    )
+  }
+  await expectAll('RepoDeactivated', 'RepoDeactivated')
+  assert.deepEqual(await ask('getRepoStatus'), { did, active: false, status: 'deactivated' })
+  // No call of the host leads here: activation makes a commit. A restored database might.
+  const database = new Database(join(host.directory, 'host.sqlite'))
+  database.prepare("update account set status = 'active' where did = ?").run(did)
+  database.close()
+  await expectAll('RepoNotFound', 'HeadNotFound')
+  assert.deepEqual(await ask('getRepoStatus'), { did, active: true })
 })

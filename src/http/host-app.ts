@@ -4,6 +4,7 @@ import { messageOf } from '../lib/errors.ts'
 import type { HostView } from '../repo-host/host-view.ts'
 import type { BodyEnd, BodyStreams, PaceLimits } from './body-stream.ts'
 import type { Endpoint } from './endpoint.ts'
+import { HeldAnswers } from './held-answers.ts'
 import { hostDescribeServer, type ServerDescription } from './host-describe-server.ts'
 import { hostGetBlob } from './host-get-blob.ts'
 import { hostGetBlocks } from './host-get-blocks.ts'
@@ -26,6 +27,8 @@ export interface HostAppParts {
   readonly exportsPerAddressMax?: number
   /** Told how each export and blob that was begun has ended, for metrics. */
   readonly onBodyEnd?: (nsid: string, end: BodyEnd, bytes: number) => void
+  /** Told of each export that found no place: of the whole host, or of one address. */
+  readonly onExportRefused?: (limit: 'host' | 'address') => void
   /** How slow readers of exports and blobs may be; tests shorten it. */
   readonly paceLimits?: PaceLimits
 }
@@ -46,19 +49,20 @@ export function createHostApp(options: HostAppOptions): XrpcApp {
 
 function endpointsOf(options: HostAppOptions): readonly Endpoint[] {
   const { view, description, metrics } = options
-  const { exportsPerAddressMax = EXPORTS_PER_ADDRESS_MAX } = options
+  const { exportsPerAddressMax = EXPORTS_PER_ADDRESS_MAX, onExportRefused } = options
   const streams = bodyStreams(options)
+  const answers = { view, streams, held: new HeldAnswers() }
   return [
     hostDescribeServer(description),
     hostGetBlob(view, streams),
-    hostGetBlocks(view),
+    hostGetBlocks(answers),
     hostGetHead(view),
     hostGetLatestCommit(view),
-    hostGetRecord(view),
+    hostGetRecord(answers),
     hostGetRepoStatus(view),
     hostListBlobs(view),
     hostListRepos(view),
-    ...hostRepoEndpoints({ view, streams, metrics, exportsPerAddressMax }),
+    ...hostRepoEndpoints({ view, streams, metrics, exportsPerAddressMax, onExportRefused }),
   ]
 }
 

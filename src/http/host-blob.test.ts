@@ -226,6 +226,21 @@ describe('what goes wrong on the way', () => {
     }
   })
 
+  test('a blob whose account is taken down on the way is cut', async (t) => {
+    const { host, get, ended, account, path } = await setup(t, new Uint8Array(40_000_000))
+    const first = await get(path)
+    account.status = 'takendown'
+    await assert.rejects(first.arrayBuffer())
+    assert.equal(ended.at(-1)?.end, 'failed')
+    await eventually(() => (host.blobsOpen === 0 ? true : null), 'the blob is closed')
+    account.status = 'active'
+    host.beforePiece = () => {
+      account.status = 'suspended'
+    }
+    assert.deepEqual(await errorOf(await get(path)), [400, 'RepoSuspended'])
+    assert.equal(host.blobsOpen, 0)
+  })
+
   test('a reader that stands still is cut off, and the file is closed', async (t) => {
     const clock = new JumpingClock()
     const server = await startHostServer(t, { clock })

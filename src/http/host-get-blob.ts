@@ -3,6 +3,7 @@
 import { mainSchema } from '@atcute/atproto/types/sync/getBlob'
 
 import { cidFromString, cidToString } from '../data/cid.ts'
+import { SkeinError } from '../lib/errors.ts'
 import type { HostedBlob, HostView } from '../repo-host/host-view.ts'
 import { type BodyStreams, streamBody } from './body-stream.ts'
 import { type ByteRange, parseByteRange } from './byte-range.ts'
@@ -69,13 +70,29 @@ async function send(
         }
       : { status: 200, headers }
   if (method === 'HEAD' || length === 0) return new Response(null, init)
-  const source = { chunks: blob.read(start, end), length, close: () => {} }
+  const isServed = (): boolean => view.availability(did) === 'active'
+  const chunks = whileServed(blob.read(start, end), isServed)
+  const source = { chunks, length, close: () => {} }
   try {
     return new Response(await streamBody(source, { nsid: mainSchema.nsid, cut }, streams), init)
   } catch (error) {
-    // It may have been deleted since it was looked up.
+    // It may have been deleted since it was looked up, or its account closed.
+    const refused = refusedRepo(view, did)
+    if (refused !== null) return refused
     if (view.blob(did, cid) === null) return blobNotFound()
     throw error
+  }
+}
+
+/** Ends in an error when the account stops being served: no more of it may go out. */
+async function* whileServed(
+  chunks: AsyncIterable<Uint8Array>,
+  isServed: () => boolean,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of chunks) {
+    if (!isServed())
+      throw new SkeinError('REPO_UNAVAILABLE', 'read blob: the account is not served any more')
+    yield piece
   }
 }
 

@@ -4,19 +4,20 @@ import { mainSchema } from '@atcute/atproto/types/sync/getBlocks'
 
 import { encodeCar } from '../data/car-stream.ts'
 import { cidFromString, cidToString } from '../data/cid.ts'
-import type { HostView } from '../repo-host/host-view.ts'
 import type { Endpoint } from './endpoint.ts'
-import { carAnswer, refusedRepo } from './host-repo.ts'
+import { type AnswerParts, carAnswer } from './held-answers.ts'
+import { refusedRepo } from './host-repo.ts'
 import { invalidRequest, xrpcError } from './xrpc-error.ts'
 import { readParams } from './xrpc-params.ts'
 
 /** Blocks of the newest commit's repository by CID, in a CAR without a root. All or none. */
-export function hostGetBlocks(view: HostView): Endpoint {
+export function hostGetBlocks(parts: AnswerParts): Endpoint {
+  const { view } = parts
   return {
     nsid: mainSchema.nsid,
     method: 'GET',
-    answer({ query }) {
-      const params = readParams(mainSchema.nsid, mainSchema.params, query)
+    answer(call) {
+      const params = readParams(mainSchema.nsid, mainSchema.params, call.query)
       if (!params.ok) return invalidRequest(params.detail)
       const { did, cids: texts } = params.value
       const refused = refusedRepo(view, did)
@@ -29,7 +30,9 @@ export function hostGetBlocks(view: HostView): Endpoint {
       }
       const found = view.blocks(did, cids)
       if (found.kind === 'missing') return blockNotFound(found.cids.map(cidToString))
-      if (found.kind === 'found') return carAnswer(encodeCar([], found.blocks))
+      if (found.kind === 'found') {
+        return carAnswer(parts, call, mainSchema.nsid, encodeCar([], found.blocks))
+      }
       const limit = `${found.bytesMax} bytes`
       return invalidRequest(`Together these blocks are over ${limit}: ask for fewer at once`)
     },

@@ -7,11 +7,10 @@ import type { HostView } from '../repo-host/host-view.ts'
 import { type BodyStreams, streamBody } from './body-stream.ts'
 import type { Endpoint, XrpcCall } from './endpoint.ts'
 import { ExportSlots } from './export-slots.ts'
-import { CAR_TYPE, refusedRepo } from './host-repo.ts'
-import { EXPORT_RETRY_AFTER_S } from './http-limits.ts'
+import { CAR_TYPE, refusedRepo, retryLater } from './host-repo.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import { repoNotFound } from './repo-errors.ts'
-import { invalidRequest, xrpcError } from './xrpc-error.ts'
+import { invalidRequest } from './xrpc-error.ts'
 import { readParams } from './xrpc-params.ts'
 
 export interface ExportParts {
@@ -19,6 +18,7 @@ export interface ExportParts {
   readonly streams: BodyStreams
   readonly metrics: Pick<HttpMetrics, 'httpLimited'>
   readonly exportsPerAddressMax: number
+  readonly onExportRefused: ((limit: 'host' | 'address') => void) | undefined
 }
 
 /**
@@ -58,7 +58,7 @@ interface Wanted {
 }
 
 async function exportRepo(
-  { view, streams, metrics }: ExportParts,
+  { view, streams, metrics, onExportRefused }: ExportParts,
   slots: ExportSlots,
   { method, address, cut }: XrpcCall,
   { nsid, did, since }: Wanted,
@@ -69,9 +69,13 @@ async function exportRepo(
   if (method === 'HEAD') return new Response(null, { headers })
   const opened = view.repoCar(did, since)
   if (opened === null) return repoNotFound(did)
-  if (opened === 'busy') return retryLater(503, 'Busy', 'Too many exports are being read')
+  if (opened === 'busy') {
+    onExportRefused?.('host')
+    return retryLater(503, 'Busy', 'Too many exports are being read')
+  }
   if (!slots.take(address)) {
     opened.close()
+    onExportRefused?.('address')
     metrics.httpLimited.add(1, { limit: 'export' })
     return retryLater(429, 'RateLimitExceeded', 'This address is reading too many exports')
   }
@@ -91,8 +95,4 @@ async function exportRepo(
     if (gone !== null) return gone
     throw error
   }
-}
-
-function retryLater(status: 429 | 503, error: string, message: string): Response {
-  return xrpcError(status, error, message, { 'retry-after': String(EXPORT_RETRY_AFTER_S) })
 }

@@ -1,7 +1,9 @@
 /** What every endpoint of the host that is about one repository asks first. */
 
 import type { HostView } from '../repo-host/host-view.ts'
+import { EXPORT_RETRY_AFTER_S } from './http-limits.ts'
 import { repoRefused } from './repo-errors.ts'
+import { xrpcError } from './xrpc-error.ts'
 
 /** The error for a repository that is not served; null when it is. */
 export function refusedRepo(view: HostView, did: string): Response | null {
@@ -9,9 +11,9 @@ export function refusedRepo(view: HostView, did: string): Response | null {
   return availability === 'active' ? null : repoRefused(availability, did)
 }
 
-/** A CAR that lies in memory. */
-export function carAnswer(car: Uint8Array): Response {
-  return new Response(car, { headers: { 'content-type': CAR_TYPE } })
+/** 429 or 503: what is asked for takes room that others are using. */
+export function retryLater(status: 429 | 503, error: string, message: string): Response {
+  return xrpcError(status, error, message, { 'retry-after': String(EXPORT_RETRY_AFTER_S) })
 }
 
 export const CAR_TYPE = 'application/vnd.ipld.car'

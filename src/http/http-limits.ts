@@ -39,6 +39,12 @@ export const REFUSAL_LINGER_MS = 2_000
 export const EXPORTS_PER_ADDRESS_MAX = 4
 /** What an export that finds no place is told to wait, seconds: a small one takes less. */
 export const EXPORT_RETRY_AFTER_S = 5
+/** Answers of up to so many bytes are handed over whole: what a socket takes at once. */
+export const HELD_ANSWER_SMALL_BYTES = 65_536
+/** Most bytes of larger answers of getBlocks and getRecord being read: 16 of the largest. */
+export const HELD_ANSWER_BYTES_MAX: number = 256 * 1024 * 1024
+/** Most bytes of them that one address reads: four of the largest. */
+export const HELD_ANSWER_BYTES_PER_ADDRESS_MAX: number = 64 * 1024 * 1024
 /** How often it is looked at whether the reader of a streamed body keeps up, ms. */
 export const BODY_CHECK_INTERVAL_MS = 5_000
 /** How long such a reader may take nothing, ms, as long as a subscriber may. */

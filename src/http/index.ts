@@ -16,8 +16,8 @@
  * - `metrics-server.ts`: `/metrics` on its own address; `http-metrics.ts`: what every role counts
  * - `xrpc-params.ts`, `xrpc-error.ts`, `repo-errors.ts`, `request-body.ts`: reading calls, writing
  *   answers
- * - `rate-limiter.ts`, `request-limits.ts`, `export-slots.ts`, `client-address.ts`: who may ask how
- *   often
+ * - `rate-limiter.ts`, `request-limits.ts`, `export-slots.ts`, `held-answers.ts`,
+ *   `client-address.ts`: who may ask how often, and read how much
  * - `http-limits.ts`: the bounds that are not options
  *
  * Owns listening sockets and what is counted for an address. Everything it says about hosts,

@@ -8,8 +8,9 @@
  * - `relay-options.ts`: the relay's table and its parsed type
  * - `sim-options.ts`: those of `skein sim` and `skein demo`
  * - `logger.ts`: structured lines on pino
- * - `metrics.ts`, `relay-metrics.ts`: metric tables on prom-client
+ * - `metrics.ts`, `relay-metrics.ts`, `host-metrics.ts`: metric tables on prom-client
  * - `lifecycle.ts`: opened in order, closed in reverse, with time-outs
+ * - `temporary-directory.ts`: a directory that goes with its owner
  * - `build-info.ts`: the version
  *
  * Owns nothing global: a registry, a logger and a lifecycle belong to whoever creates them. It does
@@ -45,6 +46,7 @@ export {
   type MetricTable,
   metricsMarkdown,
 } from './metrics.ts'
+export { createHostMetrics, HOST_METRICS, type HostMetrics } from './host-metrics.ts'
 export { optionsMarkdown } from './option-docs.ts'
 export {
   ENVIRONMENT_PREFIX,
@@ -76,6 +78,7 @@ export {
   sampleHosts,
   sampleSubscribers,
   SERIES_MAX,
+  type SubscriberMetrics,
   type SubscriberSample,
 } from './relay-metrics.ts'
 export {
@@ -94,3 +97,4 @@ export {
   SIM_OPTIONS,
   type SimOptions,
 } from './sim-options.ts'
+export { TemporaryDirectory } from './temporary-directory.ts'

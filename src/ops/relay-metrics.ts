@@ -241,6 +241,18 @@ type RelayMetricHandles = MetricHandles<typeof RELAY_METRICS>
 /** The handles of a relay's metrics. */
 export interface RelayMetrics extends RelayMetricHandles {}
 
+/** Those about subscribers, which every role with a stream has. */
+export type SubscriberMetrics = Pick<
+  RelayMetrics,
+  | 'subscribers'
+  | 'subscribersClosed'
+  | 'subscriberLag'
+  | 'subscriberBacklog'
+  | 'subscriberSeriesOmitted'
+  | 'framesSent'
+  | 'bytesSent'
+>
+
 /** A host as the metrics see it at a scrape. */
 export interface HostSample {
   readonly hostname: string
@@ -294,7 +306,7 @@ export function sampleHosts(metrics: RelayMetrics, samples: Iterable<HostSample>
 
 /** Rebuilds the metrics by subscriber. Call it at each scrape. */
 export function sampleSubscribers(
-  metrics: RelayMetrics,
+  metrics: SubscriberMetrics,
   samples: Iterable<SubscriberSample>,
 ): void {
   const subscribers = [...samples]

@@ -1,6 +1,7 @@
 /** Finds the blobs that a record refers to. (Data model specification, "blob type".) */
 import { CidLinkWrapper } from '@atcute/cid'
-import { cidEquals, cidFromString } from '../data/cid.ts'
+import { cidFromString } from '../data/cid.ts'
+import { cidKey } from '../store/block-rows.ts'
 
 /** A reference out of a record. */
 export interface BlobReference {
@@ -17,12 +18,12 @@ export interface BlobReference {
  * decoding lets through.
  */
 export function blobReferences(value: unknown): BlobReference[] {
-  const found: BlobReference[] = []
+  const found = new Map<string, BlobReference>()
   collect(value, found)
-  return found
+  return [...found.values()]
 }
 
-function collect(value: unknown, found: BlobReference[]): void {
+function collect(value: unknown, found: Map<string, BlobReference>): void {
   if (typeof value !== 'object' || value === null) return
   if (Array.isArray(value)) {
     for (const item of value) collect(item, found)
@@ -32,7 +33,11 @@ function collect(value: unknown, found: BlobReference[]): void {
   const reference = referenceOf(value as Readonly<Record<string, unknown>>)
   if (reference === null) {
     for (const item of Object.values(value)) collect(item, found)
-  } else if (!found.some(({ cid }) => cidEquals(cid, reference.cid))) found.push(reference)
+    return
+  }
+  // A record may hold ten thousand: looking each up among the others would take seconds.
+  const key = cidKey(reference.cid)
+  if (!found.has(key)) found.set(key, reference)
 }
 
 function referenceOf(map: Readonly<Record<string, unknown>>): BlobReference | null {

@@ -1,19 +1,27 @@
-/** Removes what nothing refers to: blobs after their grace, contents of old repositories. */
+/**
+ * Removes what nothing refers to: blobs after their grace, contents of old repositories, files of
+ * blobs whose row a crash or a failure has kept away.
+ */
 import type { Clock } from '../lib/clock.ts'
 import type { BlobFiles } from '../store/blob-files.ts'
 import { Slices } from './fair.ts'
+import type { HostObserver } from './host-observer.ts'
 import type { HostState } from './turn.ts'
 
 /** Blobs of one transaction. */
 const BLOBS_STEP = 100
 /** Rows of one transaction: some ten milliseconds. */
 const ROWS_STEP = 500
+/** Files of blobs that are looked up at once: under a millisecond. */
+const FILES_STEP = 50
 
 /** What a collection has removed. */
 export interface Collected {
   readonly blobs: number
   /** Blocks, records and references. */
   readonly rows: number
+  /** Files of blobs that no account has. */
+  readonly files: number
 }
 
 /** Collects garbage, one collection at a time. */
@@ -21,10 +29,14 @@ export class GarbageCollector {
   readonly #state: HostState
   readonly #files: BlobFiles
   readonly #clock: Clock
+  readonly #observer: HostObserver
   #running: Promise<Collected> | null = null
   #stopped = false
+  /** Whether there may be files without a row: a crash before this start may have left some. */
+  #strays = true
 
-  constructor(state: HostState, files: BlobFiles, clock: Clock) {
+  constructor(state: HostState, files: BlobFiles, clock: Clock, observer: HostObserver) {
+    this.#observer = observer
     this.#state = state
     this.#files = files
     this.#clock = clock
@@ -39,6 +51,11 @@ export class GarbageCollector {
       this.#running = null
     })
     return this.#running
+  }
+
+  /** Has the next collection look for files without a row: one has just lost its own. */
+  expectStrays(): void {
+    this.#strays = true
   }
 
   /** Ends a collection at its next step. The rest is for the next start. */
@@ -65,7 +82,34 @@ export class GarbageCollector {
       rows += removed
       if (slices.used) await slices.pause()
     }
-    return { blobs, rows }
+    const files = this.#strays ? await this.#removeStrays(slices) : 0
+    if (blobs + rows + files > 0) this.#observer.onCollected?.({ blobs, rows, files })
+    return { blobs, rows, files }
+  }
+
+  /**
+   * Removes files that no row names. An upload gives its file a name and adds the row in one turn
+   * of the event loop, and here a file is looked up and removed in one turn: neither sees half of
+   * the other.
+   */
+  async #removeStrays(slices: Slices): Promise<number> {
+    this.#strays = false
+    let removed = 0
+    try {
+      for await (const cids of this.#files.list(FILES_STEP)) {
+        for (const cid of cids) {
+          if (this.#state.blobs.isOwned(cid)) continue
+          this.#files.remove(cid)
+          removed++
+        }
+        if (slices.used) await slices.pause()
+        if (this.#stopped) break
+      }
+    } catch (error) {
+      this.#strays = true
+      throw error
+    }
+    return removed
   }
 
   #removeBlobs(beforeMs: number): number {

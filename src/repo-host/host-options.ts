@@ -2,6 +2,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { LogSettings } from '../log/log-limits.ts'
+import type { HostObserver } from './host-observer.ts'
 import type { HostedHead } from './host-view.ts'
 
 /** Largest blob, bytes: what large posts with video of the network take. */
@@ -11,8 +12,23 @@ export const BLOB_BYTES_MAX: number = 50 * 1024 * 1024
  * better several.)
  */
 export const BLOB_GRACE_MS: number = 6 * 60 * 60_000
-/** Most exports at once: each holds a connection with its page cache, 24 MiB. */
+/**
+ * Most blobs of an account that no record refers to: ten times what a client uploads for the posts
+ * of a long thread before it writes them. Blobs that a moved repository refers to do not count.
+ */
+export const UNREFERENCED_BLOBS_MAX = 1_000
+/** Bytes of them: ten of the largest. */
+export const UNREFERENCED_BLOB_BYTES_MAX: number = 10 * BLOB_BYTES_MAX
+/** Most uploads of one account at once: a client that moves an account sends some in parallel. */
+export const UPLOADS_PER_ACCOUNT_MAX = 32
+/**
+ * What blobs leave free on the disk, bytes: the write-ahead log of the database at its largest, so
+ * that uploads alone never keep records from being written and garbage from being removed.
+ */
+export const DISK_RESERVE_BYTES: number = 64 * 1024 * 1024
+/** Most exports at once: each holds a connection with its page cache, 16 MiB. */
 export const EXPORTS_MAX = 8
+
 export interface RepoHostOptions {
   /** Data directory, made when missing; null for a temporary one that goes with the host. */
   readonly directory: string | null
@@ -27,8 +43,21 @@ export interface RepoHostOptions {
   readonly blobBytesMax?: number
   /** Default {@link BLOB_GRACE_MS}. */
   readonly blobGraceMs?: number
+  /** Default {@link UNREFERENCED_BLOBS_MAX}. */
+  readonly unreferencedBlobsMax?: number
+  /**
+   * Default {@link UNREFERENCED_BLOB_BYTES_MAX}. A larger blob is taken only where a record refers
+   * to it already.
+   */
+  readonly unreferencedBlobBytesMax?: number
+  /** Default {@link UPLOADS_PER_ACCOUNT_MAX}. */
+  readonly uploadsPerAccountMax?: number
+  /** Default {@link DISK_RESERVE_BYTES}. */
+  readonly diskReserveBytes?: number
   /** Default {@link EXPORTS_MAX}. */
   readonly exportsMax?: number
+  /** Told what calls come to, for metrics. */
+  readonly observer?: HostObserver
   /** Called once when log or state cannot be written any more; all writes are refused then. */
   readonly onFailed?: (error: unknown) => void
 }

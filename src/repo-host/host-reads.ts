@@ -41,7 +41,8 @@ export class HostReads {
   availability(did: string): 'active' | RepoRefusal {
     const account = this.#state.store.account(did)
     if (account === null) return 'RepoNotFound'
-    return account.status === 'active' ? 'active' : REFUSALS[account.status]
+    if (account.status !== 'active') return REFUSALS[account.status]
+    return account.head === null ? 'RepoNotFound' : 'active'
   }
 
   status(did: string): HostedStatus | null {

@@ -108,7 +108,8 @@ export interface RepoExport {
    * The bytes of the CAR, header included, in pieces of about 64 KiB that the reader may keep. To
    * be iterated once. Nothing is read ahead, and the loop may be left at any point. The state is
    * the one of when {@link HostView.repoCar} was called, whatever is written meanwhile. Rejects
-   * with REPO_UNAVAILABLE when the account stops being served before the end.
+   * with REPO_UNAVAILABLE when the account stops being served before the end, or turns to another
+   * repository.
    */
   readonly chunks: AsyncIterable<Uint8Array>
   /**
@@ -121,8 +122,8 @@ export interface RepoExport {
 
 export interface HostView {
   /**
-   * Whether the repository is served. An account has one status at a time; one that is active has a
-   * commit. Deleted accounts are not found.
+   * Whether the repository is served. An account has one status at a time. Deleted accounts are not
+   * found, nor are active ones without a commit: there is nothing to serve.
    */
   availability(did: string): 'active' | RepoRefusal
   /** Status of an account, whether served or not; null when it never was here. */

@@ -177,7 +177,7 @@ async function noteContents(
       }
       const { key: path, value: cid } = item
       const block = blocks.get(repoId, cid)
-      const checked = checkRecord(path, block)
+      const checked = checkRecord(path, cid, block)
       if (!checked.ok) return checked
       records++
       blocks.add(repoId, cid.slice(), must(block, 'record'), rev)
@@ -203,7 +203,15 @@ async function noteContents(
   }
 }
 
-function checkRecord(path: string, block: Uint8Array | null): Verdict<readonly BlobReference[]> {
+function checkRecord(
+  path: string,
+  cid: Uint8Array,
+  block: Uint8Array | null,
+): Verdict<readonly BlobReference[]> {
+  // Operations on it would be refused by whoever verifies them.
+  if (cid[1] !== CODEC_DAG_CBOR) {
+    return fail('op-record-malformed', `the link of record ${path} is not dag-cbor`)
+  }
   if (block === null) return fail('op-record-missing', `record ${path} is not in the CAR`)
   if (block.length > RECORD_BYTES_MAX) {
     return fail('op-record-too-large', `record ${path} has ${block.length} bytes`)

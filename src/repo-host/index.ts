@@ -11,6 +11,7 @@
  * - `import-repo.ts`, `adopt-repo.ts`: a repository that comes from elsewhere
  * - `repo-walk.ts`, `tree-cache.ts`, `signing-keys.ts`, `blob-references.ts`, `fair.ts`
  * - `upload-blob.ts`: blobs; `garbage.ts`: what nothing refers to
+ * - `host-observer.ts`: what calls come to, for metrics
  * - `open-host.ts`: the data directory
  *
  * A host owns its data directory: `host.sqlite` (state, keys, events on their way), `log` (events)
@@ -24,6 +25,7 @@
  */
 export type { NewAccount } from './account-jobs.ts'
 export type { Collected } from './garbage.ts'
+export type { HostCall, HostLoad, HostObserver } from './host-observer.ts'
 export type * from './host-view.ts'
 export type { ImportOptions } from './import-repo.ts'
 export type * from './outcomes.ts'

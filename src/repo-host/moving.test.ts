@@ -4,16 +4,21 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { BytesWrapper } from '@atcute/cbor'
+import { CidLinkWrapper } from '@atcute/cid'
 import { verifyRepoCar } from '@atproto/repo'
 import { formatDidKey } from '../crypto/public-key.ts'
 import { loadVerifier } from '../crypto/verifier.ts'
 import { type CarBlock, encodeCar } from '../data/car-stream.ts'
 import { parseCar } from '../data/car.ts'
-import { CODEC_DAG_CBOR, cidEquals, cidOf, cidToString } from '../data/cid.ts'
+import { CODEC_DAG_CBOR, CODEC_RAW, cidEquals, cidOf, cidToString } from '../data/cid.ts'
 import { encodeDrisl } from '../data/drisl.ts'
 import { must } from '../lib/assert.ts'
+import { utf8 } from '../lib/bytes.ts'
 import { seededRandom } from '../lib/random.ts'
 import { signCommit } from '../repo/commit.ts'
+import { EMPTY_TREE_BLOCK, EMPTY_TREE_CID } from '../repo/tree-node.ts'
+import { Tree } from '../repo/tree.ts'
 import { verifyCommit, verifySync } from '../repo/verify.ts'
 import { tidOf } from '../syntax/tid.ts'
 import type { RepoHost } from './repo-host.ts'
@@ -88,6 +93,11 @@ test('an account moves: created inactive, imported, its blobs fetched, activated
   assert.equal(verifySync(sync.body, { key: newKey.publicKey, verifier, nowMs }).ok, true)
   assert.equal(verifyCommit(commit.body, { key: newKey.publicKey, verifier, nowMs }).ok, true)
   assert.equal(commit.body.since, sync.body.rev)
+  // The import of an active account shows in the listing at once, as it does in the head.
+  good(await to.importRepo(did, piecesOf(car)))
+  const { commit: listed, rev } = must(to.latestCommit(did), 'head')
+  assert.deepEqual(to.listRepos(10, null), { items: [{ did, head: listed, rev, active: true }] })
+  good(await to.putRecord(did, path(500), { record: { n: 500 } }))
   assert.equal(commit.body.prevData?.$link, cidToString(head.data))
   const page = to.listBlobs(did, { limit: 10, cursor: null, since: null })
   assert(page !== 'invalid-cursor' && page.items.length === 1)
@@ -127,6 +137,37 @@ test('the blocks of an import may come in any order, repeated, and among others'
   assert.equal(reader.count('repo'), 1)
 })
 
+function nodeOf(value: unknown): CarBlock {
+  const block = encodeDrisl(value)
+  return { cid: cidOf(CODEC_DAG_CBOR, block), block }
+}
+
+/** Repositories with trees that break a rule, and the reason for each. */
+function hostileTrees(sign: (data: Uint8Array) => CarBlock): [string, Uint8Array][] {
+  const carOf = (data: Uint8Array, blocks: readonly CarBlock[]): Uint8Array => {
+    const commit = sign(data)
+    return encodeCar([commit.cid], [commit, ...blocks])
+  }
+  // The bytes of a record under a CID of the other kind, in a tree that is sound otherwise.
+  const record = encodeDrisl({ n: 1 })
+  const raw = { cid: cidOf(CODEC_RAW, record), block: record }
+  const blocks: CarBlock[] = [raw]
+  const tree = Tree.empty()
+  tree.put(path(1), raw.cid)
+  const rawRoot = tree.write((cid, block) => void blocks.push({ cid, block }))
+  // Nodes without keys, one below the other.
+  const chain: CarBlock[] = [{ cid: EMPTY_TREE_CID, block: EMPTY_TREE_BLOCK }]
+  const below = (): CidLinkWrapper => new CidLinkWrapper(must(chain.at(-1), 'node').cid)
+  for (let i = 0; i < 500; i++) chain.push(nodeOf({ e: [], l: below() }))
+  const entry = { k: new BytesWrapper(utf8(path(1))), p: 0, t: null, v: below() }
+  const overChain = nodeOf({ e: [entry], l: below() })
+  return [
+    ['op-record-malformed', carOf(rawRoot, blocks)],
+    ['mst-height', carOf(overChain.cid, [overChain, ...chain])],
+    ['mst-malformed', carOf(must(chain.at(-1), 'node').cid, chain)],
+  ]
+}
+
 test('a repository that breaks a rule is refused, and nothing of it stays', async (t) => {
   const clock = new HandClock()
   await using from = await oldHost(clock)
@@ -145,7 +186,10 @@ test('a repository that breaks a rule is refused, and nothing of it stays', asyn
   const flipped = car.slice()
   flipped[car.length - 10] = (flipped[car.length - 10] ?? 0) ^ 1
   const future = tidOf((clock.nowMs() + 3_600_000) * 1_000, 1)
+  const trees = hostileTrees((data) => signed({ data }))
   const cases: [string, Uint8Array][] = [
+    ...trees,
+    ['commit-malformed', encodeCar([head.data], all)],
     ['car-malformed', car.subarray(0, car.length - 1)],
     ['car-malformed', new Uint8Array(0)],
     ['car-hash-mismatch', flipped],

@@ -1,13 +1,11 @@
 /** Opens the parts of a host's data directory in order, and closes them. */
 import { chmodSync, closeSync, openSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Clock } from '../lib/clock.ts'
+import { must } from '../lib/assert.ts'
 import { messageOf, SkeinError } from '../lib/errors.ts'
 import { EventLog } from '../log/event-log.ts'
-import type { LogSettings } from '../log/log-limits.ts'
 import { nodeStorage } from '../log/node-storage.ts'
+import { TemporaryDirectory } from '../ops/temporary-directory.ts'
 import { BlobFiles } from '../store/blob-files.ts'
 import { BlobRows } from '../store/blob-rows.ts'
 import { BlockRows } from '../store/block-rows.ts'
@@ -15,6 +13,7 @@ import { openDatabase } from '../store/database.ts'
 import { SnapshotPool } from '../store/repo-snapshot.ts'
 import { RepoStore } from '../store/repo-store.ts'
 import { HOST_SCHEMA } from '../store/schemas.ts'
+import { DISK_RESERVE_BYTES, EXPORTS_MAX, type RepoHostOptions } from './host-options.ts'
 import { SigningKeys } from './signing-keys.ts'
 import { TreeCache } from './tree-cache.ts'
 import type { HostState } from './turn.ts'
@@ -25,14 +24,11 @@ const BLOB_FOLDER = 'blobs'
 /** Blocks are of some hundred bytes: on larger pages a search for one passes fewer of them. */
 const PAGE_BYTES = 8_192
 
-export interface OpenHostOptions {
-  /** Null for a temporary directory that is removed at the end. */
-  readonly directory: string | null
-  readonly clock: Clock
-  readonly log: Partial<LogSettings>
-  /** Most snapshots for exports at once. */
-  readonly exportsMax: number
-}
+/** What of a host's options its parts are opened with. */
+export type OpenHostOptions = Pick<
+  RepoHostOptions,
+  'directory' | 'clock' | 'log' | 'exportsMax' | 'diskReserveBytes'
+>
 
 /** The open parts. `close` closes all of them. */
 export interface OpenHost {
@@ -50,17 +46,16 @@ export interface OpenHost {
  * @throws SkeinError as EventLog.open and openDatabase do; nothing is left open then.
  */
 export async function openHost(options: OpenHostOptions): Promise<OpenHost> {
-  const { clock } = options
-  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'skein-host-')))
+  const { clock, exportsMax = EXPORTS_MAX, diskReserveBytes = DISK_RESERVE_BYTES } = options
+  const own = options.directory === null ? await TemporaryDirectory.create('skein-host-') : null
+  const directory = must(own?.path ?? options.directory, 'data directory')
   const cleanUps: (() => void | Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (let cleanUp = cleanUps.pop(); cleanUp !== undefined; cleanUp = cleanUps.pop()) {
       await cleanUp()
     }
   }
-  if (options.directory === null) {
-    cleanUps.push(() => rm(directory, { recursive: true, force: true }))
-  }
+  if (own !== null) cleanUps.push(() => own[Symbol.asyncDispose]())
   try {
     const log = await EventLog.open(directory, { ...options.log, clock })
     cleanUps.push(() => log.close())
@@ -82,9 +77,9 @@ export async function openHost(options: OpenHostOptions): Promise<OpenHost> {
       trees: new TreeCache(blocks),
       keys: new SigningKeys(store),
     }
-    const snapshots = new SnapshotPool(file, options.exportsMax)
+    const snapshots = new SnapshotPool(file, exportsMax)
     cleanUps.push(() => snapshots.close())
-    const files = new BlobFiles(join(directory, BLOB_FOLDER))
+    const files = new BlobFiles(join(directory, BLOB_FOLDER), diskReserveBytes)
     return { directory, log, state, snapshots, files, close }
   } catch (error) {
     await close()

@@ -28,6 +28,10 @@ export type HostRefusal =
   /** The record refers to a blob that this account has not uploaded. */
   | 'BlobNotFound'
   | 'BlobTooLarge'
+  /** The account has uploaded as much as it may that no record refers to. */
+  | 'BlobQuotaExceeded'
+  /** The disk has no room for blobs: what is left is for records. */
+  | 'StorageFull'
   /** The `#commit` would be larger than the network allows: write less at once. */
   | 'CommitTooLarge'
 

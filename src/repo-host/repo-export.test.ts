@@ -7,6 +7,8 @@ import { parseCar } from '../data/car.ts'
 import { cidToString } from '../data/cid.ts'
 import { must } from '../lib/assert.ts'
 import { seededRandom } from '../lib/random.ts'
+import { streamOrder } from '../repo/tree-walk.ts'
+import { Tree } from '../repo/tree.ts'
 import { nextTid, toTid } from '../syntax/tid.ts'
 import type { RepoHost } from './repo-host.ts'
 import type { RepoWrite } from './record-writes.ts'
@@ -149,4 +151,38 @@ test('an export is in streamable order, and closing one early gives its place ba
     for await (const piece of other.chunks) rest.push(piece)
     assert(rest.length <= 1)
   }
+})
+
+test('records of every size come at their places', async () => {
+  await using host = await hostWithAccount()
+  const random = seededRandom(4)
+  // Batches, what is too large for one, and pieces that a single record overflows.
+  const size = (n: number): number =>
+    n % 97 === 5 ? 200_000 : n % 11 === 3 ? 4_000 + (n % 200) : Math.floor(random.next() * 500)
+  for (let start = 0; start < 1_200; start += 200) {
+    const writes = Array.from({ length: 200 }, (_, i) => {
+      const text = 'x'.repeat(size(start + i))
+      return { action: 'create' as const, path: path(start + i), record: { n: start + i, text } }
+    })
+    good(await host.applyWrites(did, writes))
+  }
+  const parsed = parseCar(await exportOf(host, did), { blocksMax: 10_000 })
+  assert(parsed.ok)
+  const { blocks } = parsed.value
+  const given = Array.from({ length: blocks.size }, (_, i) => cidToString(blocks.cid(i)))
+  const head = headOf(host)
+  const tree = new Tree(
+    {
+      block(cid) {
+        const found = host.blocks(did, [cid])
+        return found.kind === 'found' ? must(found.blocks[0], 'block').block : null
+      },
+    },
+    head.data,
+  )
+  const expected = [cidToString(head.commit)]
+  for (const item of streamOrder(tree)) {
+    expected.push(cidToString(item.kind === 'node' ? must(item.node.cid, 'CID') : item.value))
+  }
+  assert.deepEqual(given, expected)
 })

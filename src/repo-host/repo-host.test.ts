@@ -374,3 +374,22 @@ test('exports are bounded in number, and end when the account is not served any 
   assert((await exportOf(host, did)).length > 0)
   assert.equal(new SnapshotPool('none', 0).open(1), null)
 })
+
+test('what was deleted is not exported under the name of who has come back', async () => {
+  await using host = await hostWithAccount()
+  for (let n = 0; n < 300; n++) {
+    void host.putRecord(did, note(`n${n}`), { record: { t: 'x'.repeat(1_000), n } })
+  }
+  good(await host.putRecord(did, note('last'), body(1)))
+  const opened = host.repoCar(did, null)
+  assert(opened !== null && opened !== 'busy')
+  const chunks = opened.chunks[Symbol.asyncIterator]()
+  await chunks.next()
+  const gone = host.setStatus(did, 'deleted')
+  const back = host.createAccount({ did, key: keyOf('again') })
+  good(await gone)
+  good(await back)
+  await assert.rejects(async () => {
+    while ((await chunks.next()).done !== true);
+  }, /REPO_UNAVAILABLE|not served/)
+})

@@ -19,15 +19,14 @@ import {
 import { adoptRepo } from './adopt-repo.ts'
 import { type Collected, GarbageCollector } from './garbage.ts'
 import {
-  BLOB_BYTES_MAX,
   BLOB_GRACE_MS,
-  EXPORTS_MAX,
   type ImportedRepo,
   type RecordConditions,
   type RepoHostOptions,
   type UploadedBlob,
   type WriteConditions,
 } from './host-options.ts'
+import { type HostLoad, type HostObserver, observed } from './host-observer.ts'
 import { headOf, HostReads } from './host-reads.ts'
 import type {
   BlobQuery,
@@ -54,7 +53,7 @@ import {
 } from './record-writes.ts'
 import { exportRepo } from './repo-export.ts'
 import type { Turn } from './turn.ts'
-import { uploadBlob } from './upload-blob.ts'
+import { Uploader } from './upload-blob.ts'
 import { WriteQueue } from './write-queue.ts'
 import { writeRecords } from './write-records.ts'
 
@@ -82,7 +81,9 @@ export class RepoHost implements HostView, AsyncDisposable {
   readonly #queue: WriteQueue
   readonly #reads: HostReads
   readonly #garbage: GarbageCollector
+  readonly #uploader: Uploader
   readonly #options: RepoHostOptions
+  readonly #observer: HostObserver
   readonly #clockId: number
   /** DIDs of accounts with an import on its way. */
   readonly #importing = new Set<string>()
@@ -93,9 +94,13 @@ export class RepoHost implements HostView, AsyncDisposable {
     const { state, files, log } = open
     this.#open = open
     this.#options = options
+    this.#observer = options.observer ?? {}
     this.#clockId = options.clockId ?? Math.floor(random.next() * (TID_CLOCK_ID_MAX + 1))
     this.#reads = new HostReads(state, files)
-    this.#garbage = new GarbageCollector(state, files, clock)
+    const garbage = new GarbageCollector(state, files, clock, this.#observer)
+    this.#garbage = garbage
+    const onStray = (): void => garbage.expectStrays()
+    this.#uploader = new Uploader({ state, files, onStray }, clock, options)
     this.#queue = new WriteQueue({
       state,
       log,
@@ -112,8 +117,7 @@ export class RepoHost implements HostView, AsyncDisposable {
    *   STORE_TOO_NEW; LOG_DAMAGED when log and state are not of one backup.
    */
   static async open(options: RepoHostOptions): Promise<RepoHost> {
-    const { directory, clock, log = {}, exportsMax = EXPORTS_MAX } = options
-    const open = await openHost({ directory, clock, log, exportsMax })
+    const open = await openHost(options)
     const host = new RepoHost(options, open)
     try {
       await host.#queue.catchUpLog()
@@ -213,8 +217,7 @@ export class RepoHost implements HostView, AsyncDisposable {
     writes: readonly RepoWrite[],
     conditions: WriteConditions = {},
   ): Promise<HostResult<WriteAnswer>> {
-    const prepared = prepareWrites(writes)
-    return prepared.ok ? this.#write(did, prepared.value, conditions) : prepared
+    return this.#write(did, prepareWrites(writes), conditions)
   }
 
   /** Creates or replaces a record. One that is the same already stays, without a commit. */
@@ -224,8 +227,7 @@ export class RepoHost implements HostView, AsyncDisposable {
     body: RecordBody,
     conditions: RecordConditions = {},
   ): Promise<HostResult<WriteAnswer>> {
-    const prepared = preparePath('put', path, body, conditions.swapRecord)
-    return prepared.ok ? this.#write(did, [prepared.value], conditions) : prepared
+    return this.#write(did, one(preparePath('put', path, body, conditions.swapRecord)), conditions)
   }
 
   /** Deletes a record, if there is one. */
@@ -235,18 +237,24 @@ export class RepoHost implements HostView, AsyncDisposable {
     conditions: RecordConditions = {},
   ): Promise<HostResult<WriteAnswer>> {
     const prepared = preparePath('remove', path, null, conditions.swapRecord)
-    return prepared.ok ? this.#write(did, [prepared.value], conditions) : prepared
+    return this.#write(did, one(prepared), conditions)
   }
 
   #write(
     did: string,
-    writes: readonly PreparedWrite[],
+    prepared: HostResult<readonly PreparedWrite[]>,
     { swapCommit = null }: { readonly swapCommit?: Uint8Array | null },
   ): Promise<HostResult<WriteAnswer>> {
-    let bytes = JOB_BYTES
-    for (const { record } of writes) bytes += record?.block.length ?? 0
-    const call = { did, writes, swapCommit }
-    return this.#exclusive(did, bytes, (turn) => writeRecords(turn, call))
+    const submit = (writes: readonly PreparedWrite[]): Promise<HostResult<WriteAnswer>> => {
+      let bytes = JOB_BYTES
+      for (const { record } of writes) bytes += record?.block.length ?? 0
+      const call = { did, writes, swapCommit }
+      return this.#exclusive(did, bytes, (turn) => writeRecords(turn, call))
+    }
+    const answer = prepared.ok ? submit(prepared.value) : Promise.resolve(prepared)
+    return observed(this.#observer, 'write', answer, ({ commit }) => ({
+      outcome: commit === null ? 'unchanged' : 'committed',
+    }))
   }
 
   /** A job that waits for no import: it is refused during one. */
@@ -279,10 +287,19 @@ export class RepoHost implements HostView, AsyncDisposable {
    *
    * @throws What `source` throws.
    */
-  async importRepo(
+  importRepo(
     did: string,
     source: AsyncIterable<Uint8Array>,
     options: ImportOptions = {},
+  ): Promise<ImportResult<ImportedRepo>> {
+    const answer = this.#import(did, source, options)
+    return observed(this.#observer, 'import', answer, () => ({ outcome: 'imported' }))
+  }
+
+  async #import(
+    did: string,
+    source: AsyncIterable<Uint8Array>,
+    options: ImportOptions,
   ): Promise<ImportResult<ImportedRepo>> {
     const { state } = this.#open
     const { clock } = this.#options
@@ -311,19 +328,22 @@ export class RepoHost implements HostView, AsyncDisposable {
   /**
    * Stores a blob. Until a record refers to it, it is neither served nor listed, and goes after a
    * grace. Refusals: RepoNotFound; RepoInactive for accounts that are taken down or suspended;
-   * BlobTooLarge.
+   * BlobTooLarge; BlobQuotaExceeded when too much waits for a record, until records refer to it or
+   * its grace is over; HostBusy when too many uploads of the account are under way; StorageFull.
    *
    * @param mimeType As the uploader says it; kept, if it can stand in a header.
    * @throws What `source` throws.
    */
-  async uploadBlob(
+  uploadBlob(
     did: string,
     source: AsyncIterable<Uint8Array>,
     mimeType: string,
   ): Promise<HostResult<UploadedBlob>> {
-    const { state, files } = this.#open
-    const { clock, blobBytesMax: bytesMax = BLOB_BYTES_MAX } = this.#options
-    return uploadBlob({ state, files, clock, bytesMax }, did, source, mimeType)
+    const answer = this.#uploader.upload(did, source, mimeType)
+    return observed(this.#observer, 'upload', answer, ({ size }) => ({
+      outcome: 'stored',
+      bytes: size,
+    }))
   }
 
   /** CIDs (36 bytes) that records refer to and that have not been uploaded, in order. */
@@ -337,11 +357,16 @@ export class RepoHost implements HostView, AsyncDisposable {
   // ---- Upkeep
 
   /**
-   * Removes blobs that no record has referred to for the grace, and what deleted and replaced
-   * repositories have left. To be called from time to time.
+   * Removes blobs that no record has referred to for the grace, what deleted and replaced
+   * repositories have left, and at the first call what a crash has. To be called from time to time.
    */
   collectGarbage(nowMs: number = this.#options.clock.nowMs()): Promise<Collected> {
     return this.#garbage.collect(nowMs - (this.#options.blobGraceMs ?? BLOB_GRACE_MS))
+  }
+
+  /** How busy the host is at the moment. */
+  load(): HostLoad {
+    return { exports: this.#open.snapshots.size, waitingCalls: this.#queue.length }
   }
 
   /** What it does not get done is done by the next collection. */
@@ -406,8 +431,16 @@ export class RepoHost implements HostView, AsyncDisposable {
     if (account === null || head === null || account.repoId === null) return null
     const snapshot = snapshots.open(account.repoId)
     if (snapshot === null) return 'busy'
-    const { status } = account
-    const isServed = (): boolean => state.store.account(did)?.status === status
+    const { status, repoId } = account
+    const isServed = (): boolean => {
+      const now = state.store.account(did)
+      // One that was deleted and has come back has another repository.
+      return now?.status === status && now.repoId === repoId
+    }
     return exportRepo({ snapshot, head, since, isServed, clock: this.#options.clock })
   }
+}
+
+function one(write: HostResult<PreparedWrite>): HostResult<readonly PreparedWrite[]> {
+  return write.ok ? ok([write.value]) : write
 }

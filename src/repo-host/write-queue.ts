@@ -81,6 +81,11 @@ export class WriteQueue {
     return this.#failure
   }
 
+  /** Jobs that wait. */
+  get length(): number {
+    return this.#jobs.length
+  }
+
   /** Whether a job of so many bytes may be added. */
   hasRoom(bytes: number): boolean {
     return (

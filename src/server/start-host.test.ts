@@ -71,3 +71,60 @@ test('startHost on a directory finds there what it left, and refuses a second ho
   assert.equal(written.ok, true)
   assert.equal((await firstEvents(again.address, 5)).length, 5)
 })
+
+test('what happens at a host shows in its metrics', async (t) => {
+  const metricsBind = { host: '127.0.0.1', port: 0 }
+  const running = await startHost({ metricsBind, exportsMax: 1, unreferencedBlobsMax: 1 })
+  t.after(() => running.stop())
+  const { host, url } = running
+  const sync = (call: string): string => `${url}/xrpc/com.atproto.sync.${call}did=${did}`
+  const exports = 'endpoint="com.atproto.sync.getRepo"'
+  const lines = async (): Promise<string[]> => {
+    const page = await fetch(`http://${running.metricsAddress}/metrics`)
+    return (await page.text()).split('\n')
+  }
+  assert((await lines()).includes('skein_writes_total{outcome="committed"} 0'))
+  await host.createAccount({ did, key: PrivateKey.generate('k256') })
+  for (let i = 0; i < 2; i++) await host.putRecord(did, 'org.example.note/1', { record: {} })
+  await host.putRecord(did, 'no path', { record: {} })
+  const broken = {
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('gone')) }),
+  }
+  await assert.rejects(host.uploadBlob(did, broken, 'a/b'))
+  for (const text of ['one', 'another']) {
+    const bytes = new Blob([text]).stream()
+    await host.uploadBlob(did, bytes, 'text/plain')
+  }
+  const { length } = new Uint8Array(await (await fetch(sync('getRepo?'))).arrayBuffer())
+  const held = host.repoCar(did, null)
+  assert(held !== null && held !== 'busy')
+  assert.equal((await fetch(sync('getRepo?'))).status, 503)
+  const cut = host.importRepo(did, new Blob(['no CAR']).stream())
+  assert.equal((await cut).ok, false)
+  const found = await lines()
+  for (const line of [
+    'skein_writes_total{outcome="committed"} 1',
+    'skein_writes_total{outcome="unchanged"} 1',
+    'skein_writes_total{outcome="PathInvalid"} 1',
+    'skein_write_queue_calls 0',
+    'skein_imports_total{outcome="car-malformed"} 1',
+    'skein_uploads_total{outcome="failed"} 1',
+    'skein_uploads_total{outcome="stored"} 1',
+    'skein_uploads_total{outcome="BlobQuotaExceeded"} 1',
+    'skein_uploaded_bytes_total 3',
+    'skein_exports 1',
+    'skein_exports_refused_total{limit="host"} 1',
+    `skein_bodies_ended_total{${exports},end="complete"} 1`,
+    `skein_body_bytes_total{${exports}} ${length}`,
+    `skein_http_requests_total{${exports},status="503"} 1`,
+    'skein_log_last_seq 5',
+    'skein_subscribers 0',
+  ]) {
+    assert(found.includes(line), line)
+  }
+  held.close()
+  await host.setStatus(did, 'deleted')
+  // The first call may join a collection that was under way before.
+  for (let i = 0; i < 2; i++) await host.collectGarbage()
+  assert((await lines()).includes('skein_garbage_removed_total{kind="blob"} 1'))
+})

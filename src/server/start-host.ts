@@ -2,19 +2,24 @@
 import type { IncomingMessage } from 'node:http'
 import type { ServerDescription } from '../http/host-describe-server.ts'
 import { startHostHttp } from '../http/host-http.ts'
-import type { HttpMetrics } from '../http/http-metrics.ts'
+import { startMetricsServer } from '../http/metrics-server.ts'
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts'
 import { SkeinError } from '../lib/errors.ts'
+import { VERSION } from '../ops/build-info.ts'
+import { createHostMetrics, type HostMetrics } from '../ops/host-metrics.ts'
 import { Lifecycle } from '../ops/lifecycle.ts'
 import { type Logger, silentLogger } from '../ops/logger.ts'
+import { MetricsRegistry } from '../ops/metrics.ts'
 import type { ListenAddress } from '../ops/option-table.ts'
-import { detachedRelayMetrics } from '../ops/relay-metrics.ts'
 import { BLOB_BYTES_MAX, type RepoHostOptions } from '../repo-host/host-options.ts'
 import { RepoHost } from '../repo-host/repo-host.ts'
 import { Broadcaster } from '../stream/broadcaster.ts'
+import { createHostMeter, type HostMeter } from './host-meter.ts'
+import { PublishTimes } from './publish-times.ts'
+import { SubscriberMeter } from './subscriber-meter.ts'
 
 /** Everything has a default: `startHost()` is a host in memory on a free port of loopback. */
-export interface HostOptions extends Partial<Omit<RepoHostOptions, 'onFailed'>> {
+export interface HostOptions extends Partial<Omit<RepoHostOptions, 'onFailed' | 'observer'>> {
   /** Where to listen; default any free port of 127.0.0.1. */
   readonly bind?: ListenAddress
   /** The name by which the network knows this host, for `describeServer`; default `localhost`. */
@@ -22,8 +27,10 @@ export interface HostOptions extends Partial<Omit<RepoHostOptions, 'onFailed'>> 
   /** Suffixes of handles, for `describeServer`; default `.` and the hostname. */
   readonly userDomains?: readonly string[]
   readonly logger?: Logger
-  /** Where requests are counted; default nowhere that anybody sees. */
-  readonly metrics?: HttpMetrics
+  /** Where the metrics are registered, one host in each; default a new one. */
+  readonly registry?: MetricsRegistry
+  /** Where to serve `/metrics`; default nowhere. */
+  readonly metricsBind?: ListenAddress
   /** Addresses and networks whose X-Forwarded-For is believed; default none. */
   readonly trustedProxies?: readonly string[]
   /** Requests a minute from one address; default {@link REQUESTS_PER_MINUTE}. */
@@ -51,6 +58,9 @@ export interface RunningHost extends AsyncDisposable {
   readonly address: string
   /** `http://` and the address. */
   readonly url: string
+  /** Where its metrics are; null when they are off. `registry` has them all the same. */
+  readonly metricsAddress: string | null
+  readonly registry: MetricsRegistry
   /** Resolves with the error when log or state cannot be written any more. */
   readonly failed: Promise<unknown>
   /** Drains, then closes. The directory is free when it resolves. */
@@ -69,11 +79,22 @@ export interface RunningHost extends AsyncDisposable {
  */
 export async function startHost(options: HostOptions = {}): Promise<RunningHost> {
   const { clock = systemClock, logger = silentLogger, directory = null } = options
+  const { registry = new MetricsRegistry() } = options
+  const metrics = createHostMetrics(registry)
+  metrics.build.set(1, { version: VERSION, node: process.versions.node })
+  const meter = createHostMeter(metrics)
   const lifecycle = new Lifecycle({ clock, logger })
   const failed = Promise.withResolvers<unknown>()
   const host = await lifecycle.open(
     'host',
-    () => RepoHost.open({ ...options, directory, clock, onFailed: failed.resolve }),
+    () =>
+      RepoHost.open({
+        ...options,
+        directory,
+        clock,
+        observer: meter.observer,
+        onFailed: failed.resolve,
+      }),
     (part) => part.close(),
     { closeTimeoutMs: STOP_TIMEOUT_MS },
   )
@@ -82,7 +103,10 @@ export async function startHost(options: HostOptions = {}): Promise<RunningHost>
     () => startUpkeep(host, clock, logger),
     (stop) => stop(),
   )
-  const address = await openServer(options, { lifecycle, host, clock, logger })
+  registry.onScrape(() => meter.sample(host))
+  const serving = { lifecycle, host, clock, logger, registry, metrics, meter }
+  const address = await openServer(options, serving)
+  const metricsAddress = await openMetrics(options.metricsBind ?? null, serving)
   const stop = async (): Promise<void> => {
     const problems = await lifecycle.close()
     if (problems.length === 0) return
@@ -93,6 +117,8 @@ export async function startHost(options: HostOptions = {}): Promise<RunningHost>
     host,
     address,
     url: `http://${address}`,
+    metricsAddress,
+    registry,
     failed: failed.promise,
     stop,
     [Symbol.asyncDispose]: stop,
@@ -104,13 +130,18 @@ interface ServerParts {
   readonly host: RepoHost
   readonly clock: Clock
   readonly logger: Logger
+  readonly registry: MetricsRegistry
+  readonly metrics: HostMetrics
+  readonly meter: HostMeter
 }
 
 /** Subscribers and HTTP; opened last and closed first. */
 async function openServer(options: HostOptions, parts: ServerParts): Promise<string> {
-  const { lifecycle, host, clock, logger } = parts
+  const { lifecycle, host, clock, logger, registry, metrics, meter } = parts
   const { bind = { host: '127.0.0.1', port: 0 }, drainMs = 0 } = options
   const { subscribersMax = HOST_SUBSCRIBERS_MAX } = options
+  const times = new PublishTimes(clock)
+  const subscriberMeter = new SubscriberMeter(metrics, times)
   const remotes = new WeakMap<IncomingMessage, string>()
   const broadcaster = await lifecycle.open(
     'broadcaster',
@@ -121,9 +152,12 @@ async function openServer(options: HostOptions, parts: ServerParts): Promise<str
         subscribersMax,
         subscribersPerAddressMax: subscribersMax,
         remoteAddress: (request) => remotes.get(request) ?? 'unknown',
+        onEnd: (view, reason) => subscriberMeter.onEnd(view, reason),
       }),
     (part) => part.stop(),
   )
+  host.log.onPublish(() => times.note(host.log.publishedSeq))
+  registry.onScrape(() => subscriberMeter.sample(broadcaster))
   const limits = {
     bind,
     trustedProxies: options.trustedProxies ?? [],
@@ -140,7 +174,8 @@ async function openServer(options: HostOptions, parts: ServerParts): Promise<str
           remotes.set(request, address)
           broadcaster.accept(request, socket, head)
         },
-        metrics: options.metrics ?? detachedRelayMetrics(),
+        metrics,
+        ...meter.hooks,
         clock,
         logger,
       }),
@@ -150,6 +185,20 @@ async function openServer(options: HostOptions, parts: ServerParts): Promise<str
       await part.stop(drainMs)
     },
     { closeTimeoutMs: drainMs + STOP_TIMEOUT_MS },
+  )
+  return server.address
+}
+
+/** Metrics have an address of their own, which is not for strangers. */
+async function openMetrics(
+  bind: ListenAddress | null,
+  { lifecycle, registry, clock, logger }: ServerParts,
+): Promise<string | null> {
+  if (bind === null) return null
+  const server = await lifecycle.open(
+    'metrics',
+    () => startMetricsServer({ registry, bind, clock, logger }),
+    (part) => part.stop(0),
   )
   return server.address
 }
@@ -171,8 +220,10 @@ function startUpkeep(host: RepoHost, clock: Clock, logger: Logger): () => Promis
   const upkeep = async (): Promise<void> => {
     try {
       await host.log.retain()
-      const { blobs, rows } = await host.collectGarbage()
-      if (blobs + rows > 0) logger.debug('host: collected garbage', { blobs, rows })
+      const { blobs, rows, files } = await host.collectGarbage()
+      if (blobs + rows + files > 0) {
+        logger.debug('host: collected garbage', { blobs, rows, files })
+      }
     } catch (error) {
       logger.warn('host: upkeep failed and will be tried again', { error })
     }

@@ -4,14 +4,16 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, opendir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CODEC_RAW, CID_BYTES, cidToString } from '../data/cid.ts'
+import { CODEC_RAW, CID_BYTES, cidFromString, cidToString } from '../data/cid.ts'
 import { codeOf, messageOf, SkeinError } from '../lib/errors.ts'
 
 /** What is read at once, bytes. */
 const READ_BYTES = 65_536
 const TEMPORARY = 'incoming'
+/** Folders are named for the last characters of the files in them. */
+const FOLDER_NAME_LENGTH = 2
 
 /** A file that has been received and has no name yet. */
 export interface ReceivedBlob {
@@ -27,11 +29,16 @@ export interface ReceivedBlob {
 /** A folder of blobs. Owns everything in it; one owner at a time. */
 export class BlobFiles {
   readonly #folder: string
+  readonly #reserveBytes: number
   #received = 0
 
-  /** @throws SkeinError STORE_FAILED when the folder cannot be made. */
-  constructor(folder: string) {
+  /**
+   * @param reserveBytes What has to stay free on the disk for others: no blob is kept beyond.
+   * @throws SkeinError STORE_FAILED when the folder cannot be made.
+   */
+  constructor(folder: string, reserveBytes: number) {
     this.#folder = folder
+    this.#reserveBytes = reserveBytes
     try {
       mkdirSync(join(folder, TEMPORARY), { recursive: true, mode: 0o700 })
       for (const name of readdirSync(join(folder, TEMPORARY))) {
@@ -44,21 +51,23 @@ export class BlobFiles {
 
   #path(cid: Uint8Array): { readonly folder: string; readonly file: string } {
     const name = cidToString(cid)
-    const folder = join(this.#folder, name.slice(-2))
+    const folder = join(this.#folder, name.slice(-FOLDER_NAME_LENGTH))
     return { folder, file: join(folder, name) }
   }
 
   /**
    * Receives the bytes of a blob, hashing them on the way, and makes them durable under no name.
    *
-   * @returns `too-large` when there are more than `bytesMax`; nothing is left then, nor when
-   *   `source` throws, whose error comes through.
+   * @returns `too-large` when there are more than `bytesMax`, `disk-full` when the disk has no room
+   *   besides its reserve; nothing is left then, nor when `source` throws, whose error comes
+   *   through.
    * @throws SkeinError STORE_FAILED
    */
   async receive(
     source: AsyncIterable<Uint8Array>,
     bytesMax: number,
-  ): Promise<ReceivedBlob | 'too-large'> {
+  ): Promise<ReceivedBlob | 'too-large' | 'disk-full'> {
+    if (!(await this.#hasRoom())) return 'disk-full'
     const path = join(this.#folder, TEMPORARY, String(++this.#received))
     let done = false
     const drop = (): void => {
@@ -83,6 +92,10 @@ export class BlobFiles {
         })
       }
       await file.datasync()
+      if (!(await this.#hasRoom())) {
+        drop()
+        return 'disk-full'
+      }
     } catch (error) {
       drop()
       throw error
@@ -97,6 +110,14 @@ export class BlobFiles {
       done = true
     }
     return { cid, size, keep, drop }
+  }
+
+  /** What others have taken meanwhile counts too. */
+  async #hasRoom(): Promise<boolean> {
+    const { bavail, bsize } = await statfs(this.#folder).catch((cause: unknown) => {
+      throw failed('look for room', cause)
+    })
+    return bavail * bsize >= this.#reserveBytes
   }
 
   #keep(path: string, cid: Uint8Array): void {
@@ -130,6 +151,32 @@ export class BlobFiles {
       }
     } finally {
       await file.close()
+    }
+  }
+
+  /**
+   * The CIDs of all blobs that are there, in no order, in pieces of at most `count`: a folder is
+   * read as far as it is asked for. What is received and has no name yet is not among them, nor is
+   * any file that is none of ours. What comes or goes meanwhile may be among them or not.
+   *
+   * @throws SkeinError STORE_FAILED
+   */
+  async *list(count: number): AsyncGenerator<readonly Uint8Array[]> {
+    try {
+      for (const folder of readdirSync(this.#folder)) {
+        if (folder.length !== FOLDER_NAME_LENGTH) continue
+        let found: Uint8Array[] = []
+        for await (const { name } of await opendir(join(this.#folder, folder))) {
+          const cid = name.endsWith(folder) ? cidFromString(name) : null
+          if (cid !== null) found.push(cid)
+          if (found.length < count) continue
+          yield found
+          found = []
+        }
+        if (found.length > 0) yield found
+      }
+    } catch (cause) {
+      throw failed('list blobs', cause)
     }
   }
 

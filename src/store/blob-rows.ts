@@ -22,6 +22,12 @@ export interface OwnedBlob {
   readonly cid: Uint8Array
 }
 
+/** The blobs of an account that no record refers to, together. */
+export interface UnreferencedBlobs {
+  readonly count: number
+  readonly bytes: number
+}
+
 /** Where a page of a listing of blobs begins. */
 export interface BlobPage {
   /** CIDs over this; an empty array asks for the first page. */
@@ -30,6 +36,12 @@ export interface BlobPage {
   readonly sinceRev: string
   readonly limit: number
 }
+
+/**
+ * Up to so many references newer than a rev are looked through one by one. With more, a page is
+ * soon full when blobs are gone through in order.
+ */
+const NEW_REFERENCES_MAX = 5_000
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -46,6 +58,9 @@ export class BlobRows {
   readonly #referencesOfPath: Statement
   readonly #forgetPath: Statement
   readonly #isReferred: Statement
+  readonly #unreferenced: Statement
+  readonly #isOwned: Statement
+  readonly #countNew: Statement
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -73,6 +88,17 @@ export class BlobRows {
     this.#isReferred = connection
       .prepare('select 1 from record_blob where repo_id = ? and cid = ? limit 1')
       .pluck()
+    this.#unreferenced = connection.prepare(
+      `select count(*) as count, coalesce(sum(size), 0) as bytes from blob
+       where account_id = ? and unreferenced_at_ms >= 0`,
+    )
+    this.#countNew = connection
+      .prepare(
+        `select count(*) from (
+           select 1 from record_blob where repo_id = ? and rev > ? limit ${NEW_REFERENCES_MAX})`,
+      )
+      .pluck()
+    this.#isOwned = connection.prepare('select 1 from blob where cid = ? limit 1').pluck()
   }
 
   blob(accountId: number, cid: Uint8Array): BlobRow | null {
@@ -85,6 +111,16 @@ export class BlobRows {
       uploadedAtMs: row['uploaded_at_ms'] as number,
       unreferencedAtMs: row['unreferenced_at_ms'] as number | null,
     }
+  }
+
+  /** What an account has uploaded and no record of it refers to. */
+  unreferenced(accountId: number): UnreferencedBlobs {
+    return guarded('sum up blobs', () => this.#unreferenced.get(accountId)) as UnreferencedBlobs
+  }
+
+  /** Whether any account has a blob with this CID. */
+  isOwned(cid: Uint8Array): boolean {
+    return guarded('look for blob', () => this.#isOwned.get(cid)) !== undefined
   }
 
   /** Adds a blob. One that is there is taken as uploaded again, with the type said last. */
@@ -156,17 +192,40 @@ export class BlobRows {
     )
   }
 
-  /** CIDs of stored blobs that records refer to, in order. */
-  page(accountId: number, repoId: number, { after, sinceRev, limit }: BlobPage): Uint8Array[] {
+  /**
+   * CIDs of stored blobs that records refer to, in order. A plus sign before a column keeps its
+   * condition from choosing the index: the other one is the one to use.
+   */
+  page(accountId: number, repoId: number, page: BlobPage): Uint8Array[] {
+    const { after, sinceRev, limit } = page
+    const isFewNew =
+      sinceRev !== '' &&
+      guarded('count references', () => this.#countNew.get(repoId, sinceRev)) !== NEW_REFERENCES_MAX
+    if (isFewNew) return this.#newPage(accountId, repoId, page)
     const rows = guarded('list blobs', () =>
       this.#connection
         .prepare(
           `select cid from blob b where account_id = ? and cid > ? and exists
-             (select 1 from record_blob r where r.repo_id = ? and r.cid = b.cid and r.rev > ?)
+             (select 1 from record_blob r where r.repo_id = ? and r.cid = b.cid and +r.rev > ?)
            order by cid limit ?`,
         )
         .pluck()
         .all(accountId, after, repoId, sinceRev, limit),
+    )
+    return rows.map(cidOfRow)
+  }
+
+  #newPage(accountId: number, repoId: number, { after, sinceRev, limit }: BlobPage): Uint8Array[] {
+    const rows = guarded('list blobs', () =>
+      this.#connection
+        .prepare(
+          `select distinct cid from record_blob r
+           where repo_id = ? and rev > ? and +cid > ? and exists
+             (select 1 from blob b where b.account_id = ? and b.cid = r.cid)
+           order by cid limit ?`,
+        )
+        .pluck()
+        .all(repoId, sinceRev, after, accountId, limit),
     )
     return rows.map(cidOfRow)
   }
@@ -209,9 +268,7 @@ export class BlobRows {
       this.#connection
         .prepare('delete from blob where account_id = ? and cid = ?')
         .run(accountId, cid)
-      return (
-        this.#connection.prepare('select 1 from blob where cid = ? limit 1').get(cid) === undefined
-      )
+      return this.#isOwned.get(cid) === undefined
     })
   }
 }

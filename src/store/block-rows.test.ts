@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { CODEC_DAG_CBOR, cidEquals, cidOf } from '../data/cid.ts'
+import { CODEC_DAG_CBOR, cidEquals, cidOf, cidToString } from '../data/cid.ts'
 import { must } from '../lib/assert.ts'
-import { utf8 } from '../lib/bytes.ts'
+import { concatBytes, utf8 } from '../lib/bytes.ts'
 import { seededRandom } from '../lib/random.ts'
 import { BlockRows } from './block-rows.ts'
 import { openDatabase } from './database.ts'
-import { SnapshotPool } from './repo-snapshot.ts'
+import { BATCH_BLOCKS_MAX, SnapshotPool } from './repo-snapshot.ts'
 import { RepoStore } from './repo-store.ts'
 import { HOST_SCHEMA } from './schemas.ts'
 
@@ -63,13 +63,13 @@ test('counts and revs are those of a model, however calls are put together', asy
     })
     const snapshot = must(pool.open(1), 'snapshot')
     for (const [n, cid] of cids.entries()) {
-      const found = snapshot.blockWithRev(cid)
-      assert.equal(found !== null, (uses[n] ?? 0) > 0, `round ${round} block ${n}`)
-      if (found === null) continue
-      assert.deepEqual(found.block, contents[n])
+      const rev = snapshot.blockRev(cid)
+      assert.equal(rev !== null, (uses[n] ?? 0) > 0, `round ${round} block ${n}`)
+      assert.deepEqual(snapshot.block(cid), rev === null ? null : contents[n])
+      if (rev === null) continue
       // Never older than it is; newer when it was used less and more in one transaction.
-      assert(found.rev >= (since[n] ?? ''), `round ${round} block ${n}`)
-      assert(found.rev <= revOf(round))
+      assert(rev >= (since[n] ?? ''), `round ${round} block ${n}`)
+      assert(rev <= revOf(round))
     }
     snapshot.close()
   }
@@ -131,4 +131,41 @@ test('staged blocks without a use are swept in steps', async (t) => {
   const left = cids.filter((cid) => blocks.has(1, cid))
   assert.equal(left.length, 4)
   for (const [n, cid] of left.entries()) assert(cidEquals(cid, must(cids[n], 'cid')))
+})
+
+test('a batch gives small blocks in the order asked for, and leaves large ones', async (t) => {
+  const { store, blocks, pool } = await open(t)
+  const random = seededRandom(3)
+  // Every byte value stands in them, zero bytes at their edges too; one is empty.
+  const sizes = Array.from(
+    { length: BATCH_BLOCKS_MAX },
+    (_, n) => [0, 1, 300, 4_096, 4_097, 100_000][n % 50] ?? Math.floor(random.next() * 600),
+  )
+  const stored = sizes.map((size, n) => {
+    const block = Uint8Array.from({ length: size }, (_, i) => (i * (n + 1)) & 0xff)
+    return { cid: cidOf(CODEC_DAG_CBOR, concatBytes([utf8(`${n}`), block])), block }
+  })
+  store.transaction(() => {
+    for (const { cid, block } of stored) blocks.add(1, cid, block, revOf(1))
+    blocks.add(2, must(cids[0], 'cid'), must(contents[0], 'block'), revOf(1))
+    blocks.flush()
+  })
+  const snapshot = must(pool.open(1), 'snapshot')
+  const asked = stored.map(({ cid }) => cid).sort(() => random.next() - 0.5)
+  const expected = new Map(stored.map(({ cid, block }) => [cidToString(cid), block]))
+  const twice = [...asked.slice(0, 100), ...asked.slice(0, 100)]
+  for (const wanted of [asked, twice, asked.slice(7, 8)]) {
+    const given = snapshot.blocks(wanted)
+    assert.equal(given.length, wanted.length)
+    for (const [i, cid] of wanted.entries()) {
+      const block = must(expected.get(cidToString(cid)), 'block')
+      assert.deepEqual(given[i], block.length > 4_096 ? null : block)
+      assert.deepEqual(snapshot.block(cid), block)
+    }
+  }
+  // One of another repository, which this one lacks.
+  const lacking = [...asked.slice(0, 5), must(cids[0], 'cid')]
+  assert.deepEqual(snapshot.blocks(lacking), Array.from({ length: 6 }).fill(null))
+  assert.throws(() => snapshot.blocks([]))
+  snapshot.close()
 })

@@ -71,8 +71,9 @@ async function createRepositories(db: Kysely<unknown>): Promise<void> {
     // How many records, nodes and commits it is.
     .addColumn('refs', 'integer', (column) => column.notNull())
     .addColumn('content', 'blob', (column) => column.notNull())
+    // With rowids, contents lie in the order in which they were written, which is about the one in
+    // which exports read them; keys are an index that a page cache can hold.
     .addPrimaryKeyConstraint('block_key', ['repo_id', 'cid'])
-    .modifyEnd(sql`without rowid`)
     .execute()
   await db.schema
     .createTable('record')
@@ -102,6 +103,11 @@ async function createBlobs(db: Kysely<unknown>): Promise<void> {
     .columns(['repo_id', 'path'])
     .execute()
   await db.schema
+    .createIndex('record_blob_rev')
+    .on('record_blob')
+    .columns(['repo_id', 'rev', 'cid'])
+    .execute()
+  await db.schema
     .createTable('blob')
     .addColumn('account_id', 'integer', (column) => column.notNull())
     .addColumn('cid', 'blob', (column) => column.notNull())
@@ -114,6 +120,13 @@ async function createBlobs(db: Kysely<unknown>): Promise<void> {
     .modifyEnd(sql`without rowid`)
     .execute()
   await db.schema.createIndex('blob_cid').on('blob').column('cid').execute()
+  // What an account has uploaded and not used: holds all that the sum needs.
+  await db.schema
+    .createIndex('blob_unused')
+    .on('blob')
+    .columns(['account_id', 'unreferenced_at_ms', 'size'])
+    .where(sql.ref('unreferenced_at_ms'), 'is not', null)
+    .execute()
   await db.schema
     .createIndex('blob_unreferenced')
     .on('blob')
