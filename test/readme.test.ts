@@ -21,6 +21,14 @@ test('the example in the README is the one that is tested', () => {
   assert.equal(shown, source.replaceAll(/'\.\.\/src\/([a-z-]+)\/index\.ts'/g, "'skein/$1'"))
 })
 
+test('what the README shows of an example that runs by itself stands there', () => {
+  const parts = /<!-- from (examples\/[\w.-]+) -->\s*```ts\n([\s\S]*?)```/.exec(README)
+  const [, path = '', shown = ''] = parts ?? []
+  assert(path.endsWith('.test.ts') && shown.includes('startRelay('))
+  assert(readText(path).includes(shown))
+  assert(readText('package.json').includes("'examples/**/*.test.ts'"), 'npm test runs it')
+})
+
 test('the example tells a good commit from a changed one', () => {
   const repo = new SignedRepo({ seed: 'readme' })
   repo.apply([])

@@ -1,8 +1,10 @@
 /** The rules of AGENTS.md that no other tool checks. Each failure names the places. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { posix } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 import { ERROR_CODES } from '../src/lib/errors.ts'
 import { REASONS } from '../src/lib/reasons.ts'
@@ -23,6 +25,7 @@ import {
   BANNED_COMMENTS,
   BANNED_EVERYWHERE,
   type BannedCode,
+  FUNCTION_LINES_MAX,
   LINE_CHARS_MAX,
   LINES_MAX,
   LONG_TESTS,
@@ -54,13 +57,22 @@ const SHIPPED = SOURCE.filter(({ path }) => !isTestFile(path))
 const PATHS: ReadonlySet<string> = new Set(OURS.map(({ path }) => path))
 const FOLDERS = [...new Set(SOURCE.flatMap(({ path }) => layerOf(path) ?? []))].sort()
 
-/** Both targets of `#runtime`, or only what runs outside Node. */
-const RUNTIMES = ['src/crypto/runtime.node.ts', 'src/crypto/runtime.web.ts']
-const WEB_RUNTIME = ['src/crypto/runtime.web.ts']
+/** What src/package.json picks by package condition. */
+const CONDITIONAL = (
+  JSON.parse(readText('src/package.json')) as {
+    readonly imports: Readonly<Record<string, Readonly<Record<string, string>>>>
+  }
+).imports
+/** All targets of `#runtime` and the like, or only what runs outside Node. */
+const RUNTIMES = ['node', 'default']
+const WEB_RUNTIME = ['default']
 const runtimes =
-  (targets: readonly string[]) =>
+  (conditions: readonly string[]) =>
   (specifier: string): readonly string[] =>
-    specifier === '#runtime' ? targets : []
+    conditions.flatMap((condition) => {
+      const target = CONDITIONAL[specifier]?.[condition]
+      return target === undefined ? [] : [posix.join('src', target)]
+    })
 
 function none(found: readonly string[], rule: string): void {
   assert.deepEqual(found, [], rule)
@@ -212,6 +224,46 @@ test('files and comments have a bounded length', () => {
   none(idle, 'tests that need no permission to be long any more')
 })
 
+interface LintReport {
+  readonly diagnostics: readonly {
+    readonly code: string
+    readonly message: string
+    readonly filename: string
+    readonly labels: readonly { readonly span: { readonly line: number } }[]
+  }[]
+}
+
+/** Functions of more than 50 lines, which is where this rule of the linter begins. */
+function longFunctions(): { path: string; line: number; lines: number }[] {
+  const tool = fileURLToPath(new URL('../node_modules/oxlint/bin/oxlint', import.meta.url))
+  const folders = [...new Set(OURS.map(({ path }) => path.split('/', 1)[0] ?? ''))]
+  const rule = ['-A', 'all', '-D', 'max-lines-per-function', '-f', 'json']
+  const cwd = fileURLToPath(new URL('..', import.meta.url))
+  const run = spawnSync(process.execPath, [tool, ...rule, ...folders], { cwd, encoding: 'utf8' })
+  assert.equal(run.error, undefined)
+  const { diagnostics } = JSON.parse(run.stdout) as LintReport
+  return diagnostics
+    .filter(({ code }) => code === 'eslint(max-lines-per-function)')
+    .map(({ message, filename, labels }) => ({
+      path: filename,
+      line: labels[0]?.span.line ?? 0,
+      lines: Number(/too many lines \((\d+)\)/.exec(message)?.[1]),
+    }))
+}
+
+test('functions have a bounded length', () => {
+  const found = longFunctions()
+  assert(found.length > 0 && found.every(({ path, lines }) => PATHS.has(path) && lines > 50))
+  const long = found.filter(({ path, line, lines }) => {
+    const start = readText(path).split('\n')[line - 1] ?? ''
+    return lines > FUNCTION_LINES_MAX && !/^\s*describe\(/.test(start)
+  })
+  none(
+    long.map(({ path, line, lines }) => `${path}:${line}: ${lines} lines`),
+    `${FUNCTION_LINES_MAX} lines`,
+  )
+})
+
 /** Name of the package of a specifier: `@scope/name/path` is of `@scope/name`. */
 function packageOf(specifier: string): string | null {
   if (/^[.#]|^node:/.test(specifier)) return null
@@ -285,11 +337,14 @@ test('every folder but the command is an entry point of the package', () => {
   const names = Object.keys(MANIFEST.exports).filter((name) => name !== './package.json')
   assert.deepEqual([...names].sort(), wanted)
   for (const name of names) {
-    const folder = `./dist/${name.slice(2)}`
-    assert.deepEqual(MANIFEST.exports[name], {
-      types: `${folder}/index.d.ts`,
-      default: `${folder}/index.js`,
+    const folder = name.slice(2)
+    const entry = (index: string): object => ({
+      types: `./dist/${folder}/${index}.d.ts`,
+      default: `./dist/${folder}/${index}.js`,
     })
+    const hasHalf = isPresent(`src/${folder}/index.web.ts`)
+    const halves = { node: entry('index'), default: entry('index.web') }
+    assert.deepEqual(MANIFEST.exports[name], hasHalf ? halves : entry('index'))
   }
 })
 

@@ -1,15 +1,10 @@
 /** `skein demo`: a simulated network and a relay that crawls it, to look at. Needs no internet. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { systemClock } from '../lib/clock.ts'
 import { codeOf } from '../lib/errors.ts'
-import { silentLogger } from '../ops/logger.ts'
 import { MetricsRegistry } from '../ops/metrics.ts'
 import type { ListenAddress } from '../ops/option-table.ts'
-import { createRelayMetrics } from '../ops/relay-metrics.ts'
-import { relayOptions } from '../ops/relay-options.ts'
 import type { DemoOptions } from '../ops/sim-options.ts'
+import { TemporaryDirectory } from '../ops/temporary-directory.ts'
 import type { SimNetwork } from '../sim/network.ts'
 import type { DemoAddresses } from './demo-screen.ts'
 import { factsLine, redraw, screenLines } from './demo-screen.ts'
@@ -22,8 +17,6 @@ import { listenForStop } from './stop-signal.ts'
 /** Shares are given for so many events. */
 const SHARE_OF = 1_000
 const REFRESH_MS = 1_000
-/** More than any host of the demo sends. */
-const HOST_EVENTS_PER_SECOND = 100_000
 
 /** Runs the demo until a signal, its end, or a failure, and returns the exit code. */
 export async function runDemo(
@@ -36,10 +29,9 @@ export async function runDemo(
     await using stack = new AsyncDisposableStack()
     io.stderr('skein: making a network...\n')
     const network = stack.use(await makeNetwork(options))
-    const data = await mkdtemp(join(tmpdir(), 'skein-demo-'))
-    stack.defer(() => rm(data, { recursive: true, force: true }))
-    const registry = new MetricsRegistry()
-    const relay = await openRelay(options.bind, { data, network, registry, startRelay })
+    const directory = stack.use(await TemporaryDirectory.create('skein-demo-'))
+    const parts = { network, data: directory.path, startRelay }
+    const { relay, registry } = await openRelay(options.bind, parts)
     stack.defer(() => relay.stop())
     const abort = new AbortController()
     const running = network.run({ pace: 'clock', signal: abort.signal })
@@ -65,7 +57,7 @@ export async function runDemo(
 
 async function makeNetwork(options: DemoOptions): Promise<SimNetwork> {
   const { startNetwork } = await import('../sim/network.ts')
-  const { STREAM_FAULTS } = await import('../sim/faults.ts')
+  const { DNS_FAULTS, STREAM_FAULTS } = await import('../sim/faults.ts')
   const { seed, hosts, accounts, records, rate } = options
   return startNetwork({
     seed,
@@ -76,35 +68,33 @@ async function makeNetwork(options: DemoOptions): Promise<SimNetwork> {
     lies: options.lies / SHARE_OF,
     faults: options.faults / SHARE_OF,
     changes: options.changes / SHARE_OF,
-    faultKinds: STREAM_FAULTS,
+    faultKinds: [...STREAM_FAULTS, ...DNS_FAULTS],
+    dns: 'simulated',
   })
 }
 
 interface RelayParts {
-  readonly data: string
   readonly network: SimNetwork
-  readonly registry: MetricsRegistry
+  readonly data: string
   readonly startRelay: StartRelay
 }
 
+interface OpenRelay {
+  readonly relay: RunningRelay
+  readonly registry: MetricsRegistry
+}
+
 /** Starts the relay; on any port when the wanted one is taken. */
-async function openRelay(bind: ListenAddress, parts: RelayParts): Promise<RunningRelay> {
-  const { data, network, registry, startRelay } = parts
-  const metrics = createRelayMetrics(registry)
-  const start = (at: ListenAddress): Promise<RunningRelay> =>
-    startRelay(
-      relayOptions({
-        bind: at,
-        metricsBind: null,
-        data,
-        plc: [network.plc.url],
-        hosts: network.hosts.map(({ endpoint }) => endpoint),
-        allowPrivateNetwork: true,
-        hostEventsPerSecond: HOST_EVENTS_PER_SECOND,
-        drainTimeout: 0,
-      }),
-      { logger: silentLogger, registry, metrics, clock: systemClock },
-    )
+async function openRelay(bind: ListenAddress, parts: RelayParts): Promise<OpenRelay> {
+  const { network, data, startRelay } = parts
+  const start = async (at: ListenAddress): Promise<OpenRelay> => {
+    const registry = new MetricsRegistry()
+    const hosts = network.hosts.map(({ endpoint }) => endpoint)
+    const plc = [network.plc.url]
+    const { resolveAddresses } = network
+    const relay = await startRelay({ bind: at, data, plc, hosts, registry, resolveAddresses })
+    return { relay, registry }
+  }
   try {
     return await start(bind)
   } catch (error) {

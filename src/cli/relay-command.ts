@@ -2,12 +2,11 @@
 
 import { resolve } from 'node:path'
 
-import { type Clock, systemClock } from '../lib/clock.ts'
 import { VERSION } from '../ops/build-info.ts'
 import { createLogger, type Logger } from '../ops/logger.ts'
 import { MetricsRegistry } from '../ops/metrics.ts'
-import { createRelayMetrics, type RelayMetrics } from '../ops/relay-metrics.ts'
 import type { RelayOptions } from '../ops/relay-options.ts'
+import type { StartRelayOptions } from '../server/start-relay.ts'
 import { type CliIo, EXIT } from './io.ts'
 import { reportError } from './report-error.ts'
 import { listenForStop } from './stop-signal.ts'
@@ -26,19 +25,8 @@ export interface RunningRelay {
   readonly failed: Promise<Error>
 }
 
-/** What the relay is given besides its options. */
-export interface RelayDependencies {
-  readonly logger: Logger
-  readonly registry: MetricsRegistry
-  readonly metrics: RelayMetrics
-  readonly clock: Clock
-}
-
 /** Starts a relay; rejects with a SkeinError when it cannot. */
-export type StartRelay = (
-  options: RelayOptions,
-  dependencies: RelayDependencies,
-) => Promise<RunningRelay>
+export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>
 
 /**
  * Runs a relay until a stop signal or a failure, and returns the exit code. The first signal
@@ -52,8 +40,10 @@ export async function runRelay(
 ): Promise<number> {
   const stopSignal = listenForStop(io)
   try {
-    const dependencies = dependenciesOf(options, io)
-    const relay = await startRelay(options, dependencies)
+    const logger = loggerOf(options, io)
+    const registry = new MetricsRegistry()
+    registry.registerProcessMetrics()
+    const relay = await startRelay({ ...options, logger, registry })
     if (options.logLevel !== 'silent') io.stderr(announcement(options, relay))
     const failure = relay.failed.catch((error: unknown) => error)
     const end = await Promise.race([stopSignal.received, failure])
@@ -65,7 +55,7 @@ export async function runRelay(
     const code = reportError(io, end, options.debug ? 'stack' : 'line')
     // The failure has been told; what else breaks while closing belongs in the log.
     await relay.stop().catch((error: unknown) => {
-      dependencies.logger.error('relay: stopping failed', { error })
+      logger.error('relay: stopping failed', { error })
     })
     return code
   } finally {
@@ -73,19 +63,14 @@ export async function runRelay(
   }
 }
 
-function dependenciesOf(options: RelayOptions, io: CliIo): RelayDependencies {
+function loggerOf(options: RelayOptions, io: CliIo): Logger {
   const isText =
     options.logFormat === 'text' || (options.logFormat === 'auto' && io.stdoutIsTerminal)
-  const logger = createLogger({
+  return createLogger({
     level: options.logLevel,
     format: isText ? 'text' : 'json',
     write: (line) => io.stdout(line),
   })
-  const registry = new MetricsRegistry()
-  registry.registerProcessMetrics()
-  const metrics = createRelayMetrics(registry)
-  metrics.build.set(1, { version: VERSION, node: process.versions.node })
-  return { logger, registry, metrics, clock: systemClock }
 }
 
 /** What a person who starts a relay wants to know next. */

@@ -3,7 +3,7 @@
  * The relay: subscribes to hosts, verifies, sequences, and keeps accounts.
  *
  * - `relay.ts`: joins the parts; `relay-view.ts`: what it shows to the outside
- * - `hosts.ts`, `host-link.ts`: hosts and their connections; `host-status.ts`, `cursor-tracker.ts`:
+ * - `hosts.ts`, `host-link.ts`: hosts and their connections; `host-status.ts`, `host-sequence.ts`:
  *   their pure rules; `crawl.ts`: requests to add one; `host-queries.ts`: questions to them
  * - `admission.ts`: what waits for what; `judge.ts`, `outcome.ts`: the decision on one event
  * - `accounts.ts`: status and head of each account; `status-checks.ts`: contradictions

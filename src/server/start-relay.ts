@@ -4,19 +4,21 @@ import { join } from 'node:path'
 import { loadVerifier } from '../crypto/verifier.ts'
 import { startMetricsServer } from '../http/metrics-server.ts'
 import { startRelayHttp } from '../http/relay-http.ts'
+import type { ResolveAddresses } from '../identity/address-lookup.ts'
 import { checkedConnectOptions } from '../identity/address-policy.ts'
 import { createIdentityResolver } from '../identity/create-identity-resolver.ts'
 import { createSafeFetch, type SafeFetch } from '../identity/safe-fetch.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { systemRandom } from '../lib/random.ts'
 import { EventLog } from '../log/event-log.ts'
-import { RELAY_PRODUCT } from '../ops/build-info.ts'
+import { RELAY_PRODUCT, VERSION } from '../ops/build-info.ts'
 import { Lifecycle } from '../ops/lifecycle.ts'
-import type { Logger } from '../ops/logger.ts'
-import type { MetricsRegistry } from '../ops/metrics.ts'
-import { sampleHosts, type RelayMetrics } from '../ops/relay-metrics.ts'
-import type { RelayOptions } from '../ops/relay-options.ts'
+import { type Logger, silentLogger } from '../ops/logger.ts'
+import { MetricsRegistry } from '../ops/metrics.ts'
+import { createRelayMetrics, sampleHosts, type RelayMetrics } from '../ops/relay-metrics.ts'
+import { relayOptions, type RelayOptions } from '../ops/relay-options.ts'
+import { TemporaryDirectory } from '../ops/temporary-directory.ts'
 import { Relay } from '../relay/relay.ts'
 import { openDatabase, type Connection } from '../store/database.ts'
 import { IdentityRows } from '../store/identity-rows.ts'
@@ -27,27 +29,52 @@ import { WsTransport } from '../stream/ws-transport.ts'
 import { PublishTimes } from './publish-times.ts'
 import { SubscriberMeter } from './subscriber-meter.ts'
 
-/** What a relay is given besides its options. */
-export interface RelayDependencies {
-  readonly logger: Logger
-  readonly registry: MetricsRegistry
-  readonly metrics: RelayMetrics
-  readonly clock: Clock
+/** Options that only `skein relay` heeds: it makes the logger, and reports errors. */
+type CommandOption = 'logLevel' | 'logFormat' | 'debug'
+
+/**
+ * Everything has a default, and the defaults are those of a test: see {@link startRelay}. What the
+ * options mean is told in docs/generated/options.md.
+ */
+export interface StartRelayOptions extends Partial<Omit<RelayOptions, CommandOption>> {
+  /** Directory to keep everything in; default a temporary one, which is removed at the end. */
+  readonly data?: string
+  /** Default: nothing is logged. */
+  readonly logger?: Logger
+  /** Where the metrics are registered, one relay in each; default a new one. */
+  readonly registry?: MetricsRegistry
+  readonly clock?: Clock
+  /**
+   * Looks up every name that the relay connects to: of directories, of did:web, of hosts over HTTP
+   * and WebSocket. What it answers must still be allowed: with `allowPrivateNetwork: false` public
+   * addresses only. Default: the system's look-up on private networks, else DNS.
+   */
+  readonly resolveAddresses?: ResolveAddresses
 }
 
 /** A relay that serves. */
-export interface RunningRelay {
+export interface RunningRelay extends AsyncDisposable {
+  readonly relay: Relay
   /** Where it listens, `127.0.0.1:2470`. */
   readonly address: string
-  /** Where its metrics are; null when they are off. */
+  /** `http://` and the address. */
+  readonly url: string
+  /** Where its metrics are; null when they are off. `registry` has them all the same. */
   readonly metricsAddress: string | null
+  readonly registry: MetricsRegistry
+  /** The directory that it keeps everything in. */
+  readonly directory: string
   /** Which implementation verifies signatures, by curve. */
   readonly signatureBackends: Readonly<Record<string, string>>
-  readonly relay: Relay
-  /** Drains: what was decided is written, subscribers are told to come back. */
-  stop(): Promise<void>
   /** Resolves with the error when log or state cannot be written any more. */
   readonly failed: Promise<Error>
+  /**
+   * Drains: what was decided is written, subscribers are told to come back. The directory is free
+   * when it resolves, and gone if it was temporary. Safe to call again.
+   *
+   * @throws SkeinError STOPPED, with the names of parts that did not close well.
+   */
+  stop(): Promise<void>
 }
 
 /** Time for TCP, TLS and the upgrade of a connection to a host, ms each. */
@@ -66,28 +93,137 @@ const REFRESH_INTERVAL_MS = 10_000
 /** File of the state database within the data directory. */
 const STATE_FILE = 'state.sqlite'
 
+/** Where nobody answers: a test that names no directory is not to ask the public one unawares. */
+const NO_DIRECTORY = 'http://127.0.0.1:1'
+/** Rates and counts that no test reaches. */
+const UNLIMITED = 1_000_000
+
+/** What a test wants, where `skein relay` has what the operator of a public server wants. */
+const TEST_DEFAULTS: StartRelayOptions = {
+  bind: { host: '127.0.0.1', port: 0 },
+  metricsBind: null,
+  allowPrivateNetwork: true,
+  plc: [NO_DIRECTORY],
+  drainTimeout: 0,
+  requestsPerMinute: UNLIMITED,
+  subscribersPerAddressMax: 1_000,
+  newHostsPerDay: UNLIMITED,
+  hostAccountLimit: UNLIMITED,
+  hostEventsPerSecond: UNLIMITED,
+}
+
+/** What every part of the composition is made of. */
+interface Composition {
+  readonly options: RelayOptions
+  readonly lifecycle: Lifecycle
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly registry: MetricsRegistry
+  readonly metrics: RelayMetrics
+  /** Empty, or the one that was given. */
+  readonly lookup: { readonly resolveAddresses?: ResolveAddresses }
+}
+
 /**
- * Starts a relay; it is ready when the promise resolves.
+ * Starts a relay. When the promise resolves it is ready: its stream takes subscribers, and the
+ * hosts are being connected to.
  *
- * @throws SkeinError when the data directory, the database or an address cannot be had; nothing is
- *   left open then.
+ * ```ts
+ * await using host = await startHost()
+ * await using relay = await startRelay({ plc: ['http://localhost:2582'], hosts: [host.url] })
+ * const stream = new WebSocket(`ws://${relay.address}/xrpc/com.atproto.sync.subscribeRepos`)
+ * ```
+ *
+ * Unlike `skein relay`, it listens on a free port of 127.0.0.1, serves no metrics page, keeps
+ * nothing, logs nothing, and stops at once; loopback and private addresses are allowed, no rate of
+ * hosts or callers is limited, and did:plc is resolved only if a directory is named. For a server
+ * that others can reach, give all options, which have the operator's defaults in `relayOptions`:
+ *
+ * ```ts
+ * const options = relayOptions({ data: '/var/lib/skein', hosts: ['pds.example.com'] })
+ * const relay = await startRelay({ ...options, logger })
+ * ```
+ *
+ * @throws SkeinError when an option is not allowed, or the data directory, the database or an
+ *   address cannot be had; nothing is left open or behind then.
  */
-export async function startRelay(
-  options: RelayOptions,
-  dependencies: RelayDependencies,
-): Promise<RunningRelay> {
-  const { logger, clock, metrics, registry } = dependencies
+export async function startRelay(given: StartRelayOptions = {}): Promise<RunningRelay> {
+  const { logger = silentLogger, clock = systemClock, resolveAddresses, ...rest } = given
+  const { registry = new MetricsRegistry(), ...chosen } = rest
+  const checked = relayOptions({ ...TEST_DEFAULTS, ...chosen })
+  const metrics = createRelayMetrics(registry)
+  metrics.build.set(1, { version: VERSION, node: process.versions.node })
   const lifecycle = new Lifecycle({ clock, logger })
+  const data = chosen.data ?? (await openTemporaryData(lifecycle))
+  const lookup = resolveAddresses === undefined ? {} : { resolveAddresses }
+  const options = { ...checked, data }
+  const composition = { options, lifecycle, logger, clock, registry, metrics, lookup }
   const failed = Promise.withResolvers<Error>()
-  const verifier = await loadVerifier()
+  const { relay, log, signatureBackends } = await openRelay(composition, failed.resolve)
+  const addresses = await openServers(composition, relay, log)
+  await lifecycle.open(
+    'hosts',
+    () => {
+      for (const host of options.hosts) relay.addHost(host)
+    },
+    () => undefined,
+  )
+  registry.onScrape(() => {
+    sampleHosts(metrics, relay.hostSamples())
+    relay.sampleGauges()
+  })
+  const stop = async (): Promise<void> => {
+    const problems = await lifecycle.close()
+    if (problems.length === 0) return
+    const parts = problems.map(({ part }) => part).join(',')
+    throw new SkeinError('STOPPED', 'stop relay: parts did not close well', { parts })
+  }
+  return {
+    relay,
+    ...addresses,
+    url: `http://${addresses.address}`,
+    registry,
+    directory: data,
+    signatureBackends,
+    failed: failed.promise,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function openTemporaryData(lifecycle: Lifecycle): Promise<string> {
+  const directory = await lifecycle.open(
+    'temporary directory',
+    () => TemporaryDirectory.create('skein-relay-'),
+    (part) => part[Symbol.asyncDispose](),
+  )
+  return directory.path
+}
+
+interface OpenRelay {
+  readonly relay: Relay
+  readonly log: EventLog
+  readonly signatureBackends: Readonly<Record<string, string>>
+}
+
+/** Storage, identities, outbound HTTP, and the relay on top of them. */
+async function openRelay(
+  composition: Composition,
+  onFailed: (error: Error) => void,
+): Promise<OpenRelay> {
+  const { options, lifecycle, logger, clock, metrics, lookup } = composition
+  const verifier = await lifecycle.open(
+    'signatures',
+    () => loadVerifier(),
+    () => undefined,
+  )
   for (const [curve, backend] of Object.entries(verifier.backends)) {
     metrics.signatureBackend.set(1, { curve, backend })
   }
   logger.info('crypto: signature implementations', { ...verifier.backends })
-
   const log = await lifecycle.open(
     'log',
-    () => openLog(options, dependencies),
+    () => openLog(composition),
     (part) => part.close(),
   )
   const database = await lifecycle.open(
@@ -97,17 +233,13 @@ export async function startRelay(
   )
   const identities = await lifecycle.open(
     'identities',
-    () => openIdentities(options, dependencies, database.connection),
+    () => openIdentities(composition, database.connection),
     (part) => part.close(),
   )
+  const { allowPrivateNetwork } = options
   const http = await lifecycle.open(
     'outbound HTTP',
-    () =>
-      createSafeFetch({
-        userAgent: RELAY_PRODUCT,
-        clock,
-        allowPrivateNetwork: options.allowPrivateNetwork,
-      }),
+    () => createSafeFetch({ userAgent: RELAY_PRODUCT, clock, allowPrivateNetwork, ...lookup }),
     (part) => part.close(),
   )
   const relay = await lifecycle.open(
@@ -125,41 +257,18 @@ export async function startRelay(
         random: systemRandom,
         logger,
         metrics,
-        onFailed: failed.resolve,
+        onFailed,
       }),
     (part) => part.stop(),
     { closeTimeoutMs: STOP_TIMEOUT_MS },
   )
-  const addresses = await openServers(options, dependencies, lifecycle, relay, log)
-  await lifecycle.open(
-    'hosts',
-    () => {
-      for (const host of options.hosts) relay.addHost(host)
-    },
-    () => undefined,
-  )
-  registry.onScrape(() => {
-    sampleHosts(metrics, relay.hostSamples())
-    relay.sampleGauges()
-  })
-  return {
-    ...addresses,
-    signatureBackends: verifier.backends,
-    relay,
-    failed: failed.promise,
-    async stop() {
-      const problems = await lifecycle.close()
-      if (problems.length === 0) return
-      const parts = problems.map(({ part }) => part).join(',')
-      throw new SkeinError('STOPPED', 'stop relay: parts did not close well', { parts })
-    },
-  }
+  return { relay, log, signatureBackends: verifier.backends }
 }
 
 /** How long writing out what was decided may take, ms. */
 const STOP_TIMEOUT_MS = 30_000
 
-function openLog(options: RelayOptions, { clock, logger }: RelayDependencies): Promise<EventLog> {
+function openLog({ options, clock, logger }: Composition): Promise<EventLog> {
   return EventLog.open(options.data, {
     clock,
     retainMs: options.replayWindow,
@@ -169,8 +278,7 @@ function openLog(options: RelayOptions, { clock, logger }: RelayDependencies): P
 }
 
 function openIdentities(
-  options: RelayOptions,
-  { clock, metrics }: RelayDependencies,
+  { options, clock, metrics, lookup }: Composition,
   connection: Connection,
 ): ReturnType<typeof createIdentityResolver> {
   return createIdentityResolver({
@@ -178,6 +286,7 @@ function openIdentities(
     plcDirectories: options.plc,
     plcPerSecond: PLC_PER_SECOND,
     allowPrivateNetwork: options.allowPrivateNetwork,
+    ...lookup,
     store: new IdentityRows(connection),
     limits: {
       memoryBytesMax: options.identityCacheBytes,
@@ -209,9 +318,7 @@ function openTransport(http: SafeFetch, clock: Clock): WsTransport {
 
 /** Subscribers, public HTTP and metrics; what faces users is opened last and closed first. */
 async function openServers(
-  options: RelayOptions,
-  { clock, logger, metrics, registry }: RelayDependencies,
-  lifecycle: Lifecycle,
+  { options, lifecycle, clock, logger, metrics, registry }: Composition,
   relay: Relay,
   log: EventLog,
 ): Promise<{ readonly address: string; readonly metricsAddress: string | null }> {

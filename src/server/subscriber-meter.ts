@@ -1,5 +1,5 @@
 /** Counts what subscribers were sent and why they left, for the metrics. */
-import { sampleSubscribers, type RelayMetrics } from '../ops/relay-metrics.ts'
+import { sampleSubscribers, type SubscriberMetrics } from '../ops/relay-metrics.ts'
 import type { Broadcaster, RefusalReason } from '../stream/broadcaster.ts'
 import type { EndReason, SessionView } from '../stream/session.ts'
 import type { PublishTimes } from './publish-times.ts'
@@ -21,7 +21,7 @@ const CAUSES: Readonly<Record<EndReason, string>> = {
 
 /** Feeds the subscriber metrics of one broadcaster. */
 export class SubscriberMeter {
-  readonly #metrics: RelayMetrics
+  readonly #metrics: SubscriberMetrics
   readonly #times: PublishTimes
   #endedFrames = 0
   #endedBytes = 0
@@ -29,7 +29,7 @@ export class SubscriberMeter {
   #countedBytes = 0
   #countedRefusals = 0
 
-  constructor(metrics: RelayMetrics, times: PublishTimes) {
+  constructor(metrics: SubscriberMetrics, times: PublishTimes) {
     this.#metrics = metrics
     this.#times = times
   }

@@ -6,13 +6,13 @@ import { bytesEqual } from '../../src/lib/bytes.ts'
 import { must } from '../../src/lib/assert.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { cidToString } from '../../src/data/cid.ts'
+import { TemporaryDirectory } from '../../src/ops/temporary-directory.ts'
 import { FakeHost } from '../support/fake-host.ts'
 import { FakePlc } from '../support/fake-plc.ts'
 import { faultsOf, MarkedEvents } from '../support/marked-events.ts'
 import { didOf, RelayClient, replay, type ReceivedFrame } from '../support/relay-client.ts'
 import { RelayProcess, type RelayProcessOptions } from '../support/relay-process.ts'
 import type { SignedRepo } from '../support/signed-repo.ts'
-import { TemporaryDirectory } from '../support/test-relay.ts'
 import { createAccount } from '../support/world.ts'
 
 /** Lives that end in a kill in mid-stream; each is followed by one that ends in another kill. */
@@ -32,7 +32,7 @@ async function setUp(
 }> {
   const plc = stack.use(await FakePlc.start())
   const host = stack.use(await FakeHost.start())
-  const data = stack.use(await TemporaryDirectory.create())
+  const data = stack.use(await TemporaryDirectory.create('skein-relay-test-'))
   const repos = Array.from({ length: 8 }, (_, i) => createAccount(plc, host, `${seed} ${i}`))
   const options = {
     data: join(data.path, 'data'),
@@ -93,6 +93,34 @@ function headsOf(frames: readonly ReceivedFrame[]): { did: string; rev: string }
   return [...heads].map(([did, rev]) => ({ did, rev })).sort(byDid)
 }
 
+/** Copies the state database; of its files only one is always there. */
+async function copyState(from: string, to: string): Promise<void> {
+  for (const file of STATE_FILES) {
+    await rm(join(to, file), { force: true })
+    await cp(join(from, file), join(to, file)).catch(() => undefined)
+  }
+}
+
+/** Runs a relay once more, and checks what it replays and lists. */
+async function checkAll(
+  options: RelayProcessOptions,
+  witness: Witness,
+  count: number,
+  heads: readonly ListedRepo[],
+): Promise<void> {
+  await using relay = await RelayProcess.start(options)
+  const replayed = await replay(relay.address, count)
+  witness.check(replayed)
+  assert.deepEqual(faultsOf(replayed, count), [])
+  assert.deepEqual(await listRepos(relay.address), heads)
+  assert.deepEqual(
+    headsOf(replayed),
+    heads.map(({ did, rev }) => ({ did, rev })),
+  )
+  relay.signal('SIGTERM')
+  await relay.ended()
+}
+
 test('I1, I2, I7, I8: killed again and again, a relay loses nothing and sends nothing twice', async () => {
   await using stack = new AsyncDisposableStack()
   const { plc, host, repos, events, options } = await setUp(stack, 'killed')
@@ -131,9 +159,7 @@ test('I1, I2, I7, I8: killed again and again, a relay loses nothing and sends no
       next.signal('SIGTERM')
       assert.equal((await next.ended()).code, 0)
       await mkdir(copy)
-      for (const file of STATE_FILES) {
-        await cp(join(options.data, file), join(copy, file)).catch(() => undefined)
-      }
+      await copyState(options.data, copy)
     }
   }
   assert.ok(inFlight > LIVES, 'events were under way when it was killed')
@@ -143,25 +169,11 @@ test('I1, I2, I7, I8: killed again and again, a relay loses nothing and sends no
     .flatMap(({ did, head }) =>
       head === null ? [] : [{ did, rev: head.rev, head: cidToString(head.commit) }],
     )
-  {
-    await using relay = await RelayProcess.start(options)
-    const replayed = await replay(relay.address, events.count)
-    witness.check(replayed)
-    assert.deepEqual(faultsOf(replayed, events.count), [])
-    assert.deepEqual(await listRepos(relay.address), heads.sort(byDid))
-    assert.deepEqual(
-      headsOf(replayed),
-      heads.map(({ did, rev }) => ({ did, rev })),
-    )
-    relay.signal('SIGTERM')
-    await relay.ended()
-  }
+    .sort(byDid)
+  await checkAll(options, witness, events.count, heads)
 
   // A power cut may take state back much further than the log.
-  for (const file of STATE_FILES) {
-    await rm(join(options.data, file), { force: true })
-    await cp(join(copy, file), join(options.data, file)).catch(() => undefined)
-  }
+  await copyState(copy, options.data)
   await using relay = await RelayProcess.start(options)
   assert.match(relay.stdout, /caught up from the log/u)
   assert.deepEqual(await listRepos(relay.address), heads)

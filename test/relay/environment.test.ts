@@ -3,12 +3,13 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { TemporaryDirectory } from '../../src/ops/temporary-directory.ts'
 import { FakeHost } from '../support/fake-host.ts'
 import { FakePlc } from '../support/fake-plc.ts'
 import { faultsOf } from '../support/marked-events.ts'
 import { type ReceivedFrame, RelayClient, replay } from '../support/relay-client.ts'
 import { RelayProcess, type ProcessEnd } from '../support/relay-process.ts'
-import { TemporaryDirectory, TestRelay } from '../support/test-relay.ts'
+import { TestRelay } from '../support/test-relay.ts'
 import { accountBody, createAccount } from '../support/world.ts'
 
 /** Runs a relay that is not expected to start. */
@@ -20,7 +21,7 @@ async function runInVain(data: string, ...more: string[]): Promise<[ProcessEnd, 
 }
 
 test('what keeps a relay from starting is told in one line, and by the exit code', async () => {
-  await using directory = await TemporaryDirectory.create()
+  await using directory = await TemporaryDirectory.create('skein-relay-test-')
   const file = join(directory.path, 'file')
   await writeFile(file, 'not a directory')
   const used = join(directory.path, 'used')
@@ -43,7 +44,7 @@ test('what keeps a relay from starting is told in one line, and by the exit code
 })
 
 test('a relay that fails to start in this process leaves nothing behind', async () => {
-  await using directory = await TemporaryDirectory.create()
+  await using directory = await TemporaryDirectory.create('skein-relay-test-')
   const data = join(directory.path, 'data')
   const plc = ['http://localhost:1']
   const bad = { plc, data, hosts: ['https://no_such_host'] }
@@ -90,7 +91,7 @@ const FILLINGS = [
 
 for (const { what, padBytes, together, error } of FILLINGS) {
   test(`a full disk, met in ${what}, ends the relay with one line; nothing is lost`, async (t) => {
-    await using directory = await TemporaryDirectory.create()
+    await using directory = await TemporaryDirectory.create('skein-relay-test-')
     await using disk = await SmallDisk.create(directory.path, '2m')
     if (disk === null) {
       t.skip('needs the right to mount a tmpfs')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFER_MS_MAX } from '../../src/relay/admission.ts'
 import { FakeHost } from '../support/fake-host.ts'
-import { didOf } from '../support/relay-client.ts'
+import { didOf, replay } from '../support/relay-client.ts'
 import { SignedRepo } from '../support/signed-repo.ts'
 import { eventually } from '../support/waiting.ts'
 import { accountBody, identityBody, startWorld, type World } from '../support/world.ts'
@@ -232,6 +232,43 @@ test('a status that events contradict is asked about, and subscribers are told f
   for (let i = 0; i < 5; i++) host.send('#commit', repo.apply([]))
   await relay.dropped('account-inactive', 5)
   assert.deepEqual(host.statusRequests, [repo.did])
+})
+
+test('I5: an answer about an account that no event could carry leaves no hole in the seqs', async () => {
+  await using world = await startWorld()
+  const { host, relay, client } = world
+  const repo = world.account('lone surrogate')
+  host.send('#commit', repo.apply([]))
+  host.send('#account', accountBody(repo.did, false, 'deactivated'))
+  // Half of a pair of surrogates: JSON may hold it, DRISL cannot.
+  host.statuses.set(repo.did, { active: true, status: '\ud800' })
+  host.send('#commit', repo.apply([]))
+  const other = world.account('the next one')
+  host.send('#commit', other.apply([]))
+  await client.take(5)
+  assert.deepEqual(host.statusRequests, [repo.did])
+  assert.deepEqual(
+    client.frames.map(({ seq }) => seq),
+    [1, 2, 3, 4, 5],
+  )
+  // The events of the two accounts may come in either order.
+  const ofRepo = client.frames.filter((frame) => didOf(frame) === repo.did)
+  assert.deepEqual(
+    ofRepo.map(({ type, body }) => [type, body['active'], body['status']]),
+    [
+      ['#commit', undefined, undefined],
+      ['#account', false, 'deactivated'],
+      ['#account', true, undefined],
+      ['#commit', undefined, undefined],
+    ],
+  )
+  assert.deepEqual(relay.relay.health(), { ok: true })
+  const replayed = await replay(relay.address, 5)
+  assert.equal(replayed.at(-1)?.seq, 5)
+  assert.deepEqual(
+    relay.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
+    [],
+  )
 })
 
 test('I11: the answer about an account that was taken down meanwhile changes nothing', async () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFERRED_PER_DID_MAX } from '../../src/relay/admission.ts'
+import { TemporaryDirectory } from '../../src/ops/temporary-directory.ts'
 import { rest } from '../support/jumping-clock.ts'
 import { FakeHost, type FakeHostOptions } from '../support/fake-host.ts'
+import { FakePlc } from '../support/fake-plc.ts'
 import { didOf, RelayClient } from '../support/relay-client.ts'
 import type { SignedRepo } from '../support/signed-repo.ts'
-import { TemporaryDirectory, TestRelay } from '../support/test-relay.ts'
+import { TestRelay } from '../support/test-relay.ts'
 import { eventually } from '../support/waiting.ts'
 import {
   accountBody,
@@ -53,6 +55,37 @@ test('I9: a host with too many undecided events is not read on until there are f
   plc.setMode('answer')
   const total = repos.length * eventsEach
   await relay.clock.jumpUntil(client.reached(total), 1_000)
+  assert.deepEqual(await relay.drops(), {})
+})
+
+test('I9: what waits of one host has a bound in bytes, and other hosts pass meanwhile', async () => {
+  await using other = await FakeHost.start()
+  await using plc = await FakePlc.start()
+  await using host = await FakeHost.start()
+  await using relay = await TestRelay.start({
+    plc: [plc.url],
+    hosts: [host.endpoint, other.endpoint],
+    hostEventsPerSecond: 1_000_000,
+  })
+  await using client = await RelayClient.connect(relay.address)
+  const passing = createAccount(plc, other, 'passes meanwhile')
+  other.send('#account', accountBody(passing.did, true))
+  await client.reached(1)
+  plc.setMode('hang')
+  const pad = new Uint8Array(3_000_000)
+  const count = 12
+  const repos = Array.from({ length: count }, (_, i) => createAccount(plc, host, `heavy ${i}`))
+  for (const { did } of repos) host.send('#account', { ...accountBody(did, true), pad })
+  // The sixth crosses 16 MiB, and nothing is read after it.
+  const waiting = async (): Promise<number> =>
+    (await relay.metric('skein_deferred_events'))[''] ?? 0
+  await eventually(async () => ((await waiting()) >= 6 ? true : null), 'six events that wait')
+  await rest()
+  assert.equal(await waiting(), 6)
+  other.send('#account', accountBody(passing.did, true))
+  await client.reached(2)
+  plc.setMode('answer')
+  await relay.clock.jumpUntil(client.reached(2 + count), 1_000)
   assert.deepEqual(await relay.drops(), {})
 })
 
@@ -160,7 +193,7 @@ test('a call for a waiting host makes the relay try it at once', async () => {
 test('new hosts a day are counted across restarts, and bans hold', async () => {
   await using world = await startWorld({ hosts: [] })
   const { plc } = world
-  await using data = await TemporaryDirectory.create()
+  await using data = await TemporaryDirectory.create('skein-relay-test-')
   await using stack = new AsyncDisposableStack()
   const hosts = [
     stack.use(await FakeHost.start()),

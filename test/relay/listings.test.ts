@@ -3,9 +3,54 @@ import { test } from 'node:test'
 import { cidToString } from '../../src/data/cid.ts'
 import { must } from '../../src/lib/assert.ts'
 import { FakeHost } from '../support/fake-host.ts'
+import type { SignedRepo } from '../support/signed-repo.ts'
+import type { TestRelay } from '../support/test-relay.ts'
 import { accountBody, startWorld } from '../support/world.ts'
 
 const NSID = 'com.atproto.sync.'
+
+/** Every page of `listRepos`, two accounts each. */
+async function listAll(relay: TestRelay): Promise<{ listed: unknown[]; pages: number }> {
+  const listed: unknown[] = []
+  let cursor: string | undefined
+  let pages = 0
+  do {
+    const params = { limit: '2', ...(cursor === undefined ? {} : { cursor }) }
+    const { status, body } = await relay.call(`${NSID}listRepos`, params)
+    assert.equal(status, 200)
+    const page = body as { repos: unknown[]; cursor?: string }
+    listed.push(...page.repos)
+    cursor = page.cursor
+    pages++
+  } while (cursor !== undefined)
+  return { listed, pages }
+}
+
+/** Checks what is said of one account. `status` is why it is not active, `at` where it lives. */
+async function checkAccount(
+  relay: TestRelay,
+  { did, head }: SignedRepo,
+  status: string | undefined,
+  at: FakeHost,
+): Promise<void> {
+  const { rev, commit } = must(head, 'head')
+  const repoStatus = await relay.call(`${NSID}getRepoStatus`, { did })
+  assert.deepEqual(
+    repoStatus.body,
+    status === undefined ? { did, active: true, rev } : { did, active: false, status },
+  )
+  const latest = await relay.call(`${NSID}getLatestCommit`, { did })
+  const repoAnswer = await relay.call(`${NSID}getRepo`, { did })
+  if (status === undefined) {
+    assert.deepEqual(latest.body, { cid: cidToString(commit), rev })
+    assert.equal(repoAnswer.status, 302)
+    const location = `${at.endpoint}/xrpc/${NSID}getRepo?did=${encodeURIComponent(did)}`
+    assert.equal(repoAnswer.headers.get('location'), location)
+  } else {
+    assert.equal(latest.status, 400)
+    assert.equal(repoAnswer.status, 400)
+  }
+}
 
 test('I8: what the endpoints say agrees with what was sent', async () => {
   await using world = await startWorld()
@@ -29,18 +74,7 @@ test('I8: what the endpoints say agrees with what was sent', async () => {
   host.send('#account', accountBody(headless.did, true))
   await client.take(3)
 
-  const listed: unknown[] = []
-  let cursor: string | undefined
-  let pages = 0
-  do {
-    const params = { limit: '2', ...(cursor === undefined ? {} : { cursor }) }
-    const { status, body } = await relay.call(`${NSID}listRepos`, params)
-    assert.equal(status, 200)
-    const page = body as { repos: unknown[]; cursor?: string }
-    listed.push(...page.repos)
-    cursor = page.cursor
-    pages++
-  } while (cursor !== undefined)
+  const { listed, pages } = await listAll(relay)
   assert.equal(pages, 3)
   const statuses = new Map([
     [gone.did, 'deleted'],
@@ -55,26 +89,8 @@ test('I8: what the endpoints say agrees with what was sent', async () => {
   assert.deepEqual(listed, expected)
 
   for (const repo of repos) {
-    const { did } = repo
-    const { rev, commit } = must(repo.head, 'head')
-    const status = statuses.get(did)
-    const repoStatus = await relay.call(`${NSID}getRepoStatus`, { did })
-    assert.deepEqual(
-      repoStatus.body,
-      status === undefined ? { did, active: true, rev } : { did, active: false, status },
-    )
-    const latest = await relay.call(`${NSID}getLatestCommit`, { did })
-    const repoAnswer = await relay.call(`${NSID}getRepo`, { did })
-    if (status === undefined) {
-      assert.deepEqual(latest.body, { cid: cidToString(commit), rev })
-      const at = repo === repos[4] ? second : host
-      assert.equal(repoAnswer.status, 302)
-      const location = `${at.endpoint}/xrpc/${NSID}getRepo?did=${encodeURIComponent(did)}`
-      assert.equal(repoAnswer.headers.get('location'), location)
-    } else {
-      assert.equal(latest.status, 400)
-      assert.equal(repoAnswer.status, 400)
-    }
+    const at = repo === repos[4] ? second : host
+    await checkAccount(relay, repo, statuses.get(repo.did), at)
   }
   const { body: none } = await relay.call(`${NSID}getLatestCommit`, { did: headless.did })
   assert.equal((none as { error: string }).error, 'RepoNotFound')

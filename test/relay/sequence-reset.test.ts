@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { TemporaryDirectory } from '../../src/ops/temporary-directory.ts'
 import { FakeHost } from '../support/fake-host.ts'
 import { FakePlc } from '../support/fake-plc.ts'
 import type { SignedRepo } from '../support/signed-repo.ts'
-import { TemporaryDirectory, TestRelay } from '../support/test-relay.ts'
+import { TestRelay } from '../support/test-relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
 import { accountBody, createAccount, startWorld, type World } from '../support/world.ts'
 
@@ -95,7 +96,7 @@ test('I7: a host that counts anew without a new connection is followed after a h
 test('I7: what a restart found of a host’s new sequence outlives the process', async () => {
   await using plc = await FakePlc.start()
   await using host = await FakeHost.start()
-  await using data = await TemporaryDirectory.create()
+  await using data = await TemporaryDirectory.create('skein-relay-test-')
   const options = { plc: [plc.url], hosts: [host.endpoint], data: data.path }
   const repo = createAccount(plc, host, 'kept')
   host.skipTo(700)

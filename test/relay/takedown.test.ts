@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { TemporaryDirectory } from '../../src/ops/temporary-directory.ts'
 import { FakeHost } from '../support/fake-host.ts'
 import { FakePlc } from '../support/fake-plc.ts'
 import { didOf, RelayClient, replay, type ReceivedFrame } from '../support/relay-client.ts'
-import { TemporaryDirectory, TestRelay } from '../support/test-relay.ts'
+import { TestRelay } from '../support/test-relay.ts'
 import { accountBody, createAccount, identityBody, startWorld } from '../support/world.ts'
 
 /** What a replay shows of an account: types, with the status of `#account`. */
@@ -79,7 +80,7 @@ for (const status of ['takendown', 'deleted'] as const) {
 test('I11: a deactivated account is hidden from replay, and shown again once it is active', async () => {
   await using plc = await FakePlc.start()
   await using host = await FakeHost.start()
-  await using data = await TemporaryDirectory.create()
+  await using data = await TemporaryDirectory.create('skein-relay-test-')
   const options = { plc: [plc.url], hosts: [host.endpoint], data: data.path }
   const repo = createAccount(plc, host, 'deactivated')
   const gone = createAccount(plc, host, 'taken down by the operator')

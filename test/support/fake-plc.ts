@@ -111,6 +111,8 @@ export class FakePlc implements AsyncDisposable {
   #document(did: string, response: ServerResponse): void {
     const entry = this.#entries.get(did)
     response.setHeader('content-type', 'application/json')
+    // As the public directory does: pages of other origins may read it.
+    response.setHeader('access-control-allow-origin', '*')
     if (entry === undefined) response.writeHead(404).end('{"message":"DID not registered"}')
     else response.end(JSON.stringify(plcDocument(did, entry)))
   }

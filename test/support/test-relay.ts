@@ -1,68 +1,43 @@
 /** A whole relay in this process, on ports and a directory of its own, with its metrics at hand. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Reason } from '../../src/lib/reasons.ts'
 import { createLogger } from '../../src/ops/logger.ts'
-import { MetricsRegistry } from '../../src/ops/metrics.ts'
-import { createRelayMetrics } from '../../src/ops/relay-metrics.ts'
 import { relayOptions, type RelayOptions } from '../../src/ops/relay-options.ts'
 import type { Relay } from '../../src/relay/relay.ts'
-import { type RunningRelay, startRelay } from '../../src/server/start-relay.ts'
+import {
+  type RunningRelay,
+  startRelay,
+  type StartRelayOptions,
+} from '../../src/server/start-relay.ts'
 import { JumpingClock } from './jumping-clock.ts'
 import { Signal } from './waiting.ts'
 
 /** A line of the relay's log. */
 export type LogLine = Readonly<Record<string, unknown>>
 
-export type TestRelayOptions = Partial<RelayOptions> & Pick<RelayOptions, 'plc'>
-
-/** A directory under the system's temporary one, gone with the object. */
-export class TemporaryDirectory implements AsyncDisposable {
-  readonly path: string
-
-  private constructor(path: string) {
-    this.path = path
-  }
-
-  static async create(): Promise<TemporaryDirectory> {
-    return new TemporaryDirectory(await mkdtemp(join(tmpdir(), 'skein-relay-')))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.path, { recursive: true, force: true })
-  }
-}
+/** The limits are those of `skein relay` unless given: tests of the product run with them. */
+export type TestRelayOptions = Partial<RelayOptions> &
+  Pick<RelayOptions, 'plc'> &
+  Pick<StartRelayOptions, 'resolveAddresses'>
 
 export class TestRelay implements AsyncDisposable {
   readonly #running: RunningRelay
-  readonly #registry: MetricsRegistry
   readonly #signal: Signal
-  readonly #own: TemporaryDirectory | null
-  #stopped: Promise<void> | null = null
   readonly clock: JumpingClock
-  readonly data: string
   /** The log so far. */
   readonly lines: readonly LogLine[]
 
   private constructor(
     running: RunningRelay,
     parts: {
-      readonly registry: MetricsRegistry
       readonly signal: Signal
       readonly clock: JumpingClock
       readonly lines: readonly LogLine[]
-      readonly data: string
-      readonly own: TemporaryDirectory | null
     },
   ) {
     this.#running = running
-    this.#registry = parts.registry
     this.#signal = parts.signal
-    this.#own = parts.own
     this.clock = parts.clock
     this.lines = parts.lines
-    this.data = parts.data
   }
 
   /** Starts a relay; without `data` in a new directory, which goes when the relay does. */
@@ -70,11 +45,8 @@ export class TestRelay implements AsyncDisposable {
     options: TestRelayOptions,
     clock: JumpingClock = new JumpingClock(),
   ): Promise<TestRelay> {
-    const own = options.data === undefined ? await TemporaryDirectory.create() : null
-    const data = options.data ?? own?.path ?? ''
     const lines: LogLine[] = []
     const signal = new Signal()
-    const registry = new MetricsRegistry()
     const logger = createLogger({
       level: 'debug',
       format: 'json',
@@ -83,19 +55,15 @@ export class TestRelay implements AsyncDisposable {
         signal.notify()
       },
     })
-    const defaults = {
+    const { data: _, ...operator } = relayOptions({
       bind: { host: '127.0.0.1', port: 0 },
       metricsBind: null,
       allowPrivateNetwork: true,
       drainTimeout: 0,
-    }
-    const running = await startRelay(relayOptions({ ...defaults, ...options, data }), {
-      logger,
-      registry,
-      metrics: createRelayMetrics(registry),
-      clock,
+      ...options,
     })
-    return new TestRelay(running, { registry, signal, clock, lines, data, own })
+    const running = await startRelay({ ...operator, ...options, logger, clock })
+    return new TestRelay(running, { signal, clock, lines })
   }
 
   /** Where it listens, `127.0.0.1:2470`. */
@@ -128,7 +96,7 @@ export class TestRelay implements AsyncDisposable {
 
   /** Series of a metric as the page shows them, by their labels as text; zeros are left out. */
   async metric(name: string): Promise<Readonly<Record<string, number>>> {
-    const { body } = await this.#registry.page()
+    const { body } = await this.#running.registry.page()
     const series: Record<string, number> = {}
     for (const line of body.split('\n')) {
       const match = /^([a-z_]+)(?:\{(.*)\})? ([\d.e+-]+)$/u.exec(line)
@@ -169,15 +137,13 @@ export class TestRelay implements AsyncDisposable {
     )
   }
 
-  /** Stops as a signal would, and keeps the directory. Safe to call again. */
+  /** Stops as a signal would, and keeps a directory that was given. Safe to call again. */
   stop(): Promise<void> {
-    this.#stopped ??= this.#running.stop()
-    return this.#stopped
+    return this.#running.stop()
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
-    await this.#own?.[Symbol.asyncDispose]()
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
   }
 
   #recentLines(): string {
