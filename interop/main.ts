@@ -59,11 +59,11 @@ function makeDirectory(options: Options): string {
 async function main(options: Options): Promise<number> {
   const reports: RunReport[] = []
   for (const format of options.formats) reports.push(await runOne(format, options))
-  const trees = await checkRandomTrees(options.sequences, print)
+  const trees = await checkRandomTrees(options, print)
   const detail = options.output === 'verbose' ? 'every-event' : 'by-step'
   for (const report of reports) print(formatReport(report, detail).join('\n'))
   print(
-    formatChecks('trees of the repository host beside those of @atproto/repo', trees).join('\n'),
+    formatChecks(`random writes at the repository host, --seed ${options.seed}`, trees).join('\n'),
   )
   const { passed, failed } = countOutcomes(reports, trees)
   print(`\n${passed} passed, ${failed} failed`)

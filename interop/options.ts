@@ -1,5 +1,6 @@
 /** The command line of the harness. */
 
+import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 
 import { SKEIN_ENTRY } from './relay/relay-command.ts'
@@ -14,9 +15,11 @@ export interface Options {
   readonly entry: string
   /** How many random sequences of writes are compared with `@atproto/repo`. */
   readonly sequences: number
+  /** They follow from it; 32 bits. */
+  readonly seed: number
 }
 
-export const USAGE: string = `Runs the relay between two real PDSes and compares every event.
+export const USAGE: string = `Runs relay and host among real PDSes and compares every event.
 
   npm run interop -- [options]
 
@@ -24,9 +27,13 @@ export const USAGE: string = `Runs the relay between two real PDSes and compares
   --verbose               show what the relay prints, and every event on its own line
   --keep                  leave the run's directory, and say where it is
   --sequences N           random sequences of writes (10000)
+  --seed N                what they follow from; printed with the result (random)
   --relay FILE            another relay's entry point, which takes the same options
   --help                  this text
 `
+
+/** The largest number that an option takes: a seed has 32 bits, one of them for the sign. */
+const SEED_MAX = 2 ** 31 - 1
 
 /** Null when the usage was asked for. Throws an error with a message for people. */
 export function parseOptions(args: readonly string[]): Options | null {
@@ -37,6 +44,7 @@ export function parseOptions(args: readonly string[]): Options | null {
       verbose: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       sequences: { type: 'string', default: '10000' },
+      seed: { type: 'string', default: String(randomInt(SEED_MAX)) },
       relay: { type: 'string', default: SKEIN_ENTRY },
       help: { type: 'boolean', default: false },
     },
@@ -46,15 +54,20 @@ export function parseOptions(args: readonly string[]): Options | null {
   if (only !== undefined && only !== 'legacy' && only !== 'multikey') {
     throw new Error(`--only takes legacy or multikey, not ${only}`)
   }
-  const sequences = Number(values.sequences)
-  if (!Number.isSafeInteger(sequences) || sequences < 1) {
-    throw new Error(`--sequences takes a number of 1 or more, not ${values.sequences}`)
-  }
+  const sequences = numberOf('sequences', values.sequences, 1)
+  const seed = numberOf('seed', values.seed, 0)
   return {
     formats: only === undefined ? ['legacy', 'multikey'] : [only],
     files: values.keep ? 'keep' : 'remove',
     output: values.verbose ? 'verbose' : 'quiet',
     entry: values.relay,
     sequences,
+    seed,
   }
+}
+
+function numberOf(name: string, text: string, min: number): number {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value >= min && value <= SEED_MAX) return value
+  throw new Error(`--${name} takes a number of ${min} or more, not ${text}`)
 }

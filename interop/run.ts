@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 import type { Check } from './checks/check.ts'
 import { checkOf } from './checks/check.ts'
+import { checkHostBlobs } from './checks/host-blobs.ts'
 import { checkHostRepos } from './checks/host-repos.ts'
 import { checkHostStream } from './checks/host-stream.ts'
 import { checkHttp } from './checks/http.ts'
@@ -82,7 +83,7 @@ export async function run(settings: RunSettings): Promise<RunReport> {
     {
       port: await freePort(),
       plcUrl: plc.url,
-      hosts: [pdses.A.host, pdses.S.host],
+      hosts: [pdses.A.host],
       dataDirectory: join(settings.directory, 'relay'),
     },
     settings.onRelayOutput,
@@ -91,9 +92,10 @@ export async function run(settings: RunSettings): Promise<RunReport> {
     await relay.kill()
   })
   settings.progress(`the relay started in ${await relay.start()} ms`)
-  // The other way to add a host, which the relay has to remember over its restarts.
-  const body = { hostname: pdses.B.host }
-  await procedure(relay.origin, 'com.atproto.sync.requestCrawl', body)
+  // The other way to add hosts, which the relay has to remember over its restarts.
+  for (const { host } of [pdses.B, pdses.S]) {
+    await procedure(relay.origin, 'com.atproto.sync.requestCrawl', { hostname: host })
+  }
   await connected(world, CONNECTIONS_PER_WATCHER + 1, 'the relay did not subscribe to all PDSes')
   const relayed = new Watcher(relay.origin, plc.url)
   stack.defer(() => relayed.stop())
@@ -101,8 +103,10 @@ export async function run(settings: RunSettings): Promise<RunReport> {
 }
 
 async function connected(world: World, count: number, otherwise: string): Promise<void> {
-  const reached = (pds: Pds): boolean => pds.upgradeCount() >= count
-  const all = (): boolean => Object.values(world.pdses).every(reached)
+  const all = async (): Promise<boolean> => {
+    const counts = Object.values(world.pdses).map((pds: Pds) => pds.upgradeCount())
+    return (await Promise.all(counts)).every((found) => found >= count)
+  }
   await mustHappen(otherwise, all, CONNECT_TIMEOUT_MS)
   await sleep(CONNECT_GRACE_MS)
 }
@@ -154,6 +158,7 @@ class Run {
       ...this.#scene.checks,
       ...checkHostStream(this.#scene, this.#direct.S),
       ...(await checkHostRepos(this.#scene)),
+      ...(await checkHostBlobs(this.#scene)),
     )
     const { A, B, S } = this.#direct
     const rows = compare(

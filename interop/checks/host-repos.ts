@@ -22,7 +22,7 @@ import type { Check } from './check.ts'
 import { runCheck } from './check.ts'
 import { exportOf, readRepo, recordDifferences, recordsByAtcute } from './repo-contents.ts'
 
-/** Proofs asked for of each repository: some of its records, and paths where nothing stands. */
+/** Proofs asked for of each repository's records. */
 const PROOFS_MAX = 60
 /** What `@atcute/repo` says of a path without a record. */
 const NOT_THERE = 'could not find record in car'
@@ -33,7 +33,7 @@ const ABSENT = ['a.a.a/a', 'app.bsky.feed.post/zzz', 'org.example.thing/n-', 'zz
 const WRONG_CID = parseCid('bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua')
 
 /** A repository of the host that is active, with what it should hold. */
-interface Subject {
+export interface Subject {
   readonly account: Account
   readonly home: SkeinHost
   readonly didKey: string
@@ -47,11 +47,22 @@ export async function checkHostRepos(scene: Scene): Promise<Check[]> {
   const check = (name: string, look: (subject: Subject) => Promise<string[]>): Promise<Check> =>
     runCheck(`the host's ${name}`, () => each(subjects, look))
   return [
-    await check('repositories hold what was written (@atproto/repo verifyRepo)', whole),
-    await check('repositories read the same (@atcute/repo)', wholeByAtcute),
-    await check('exports since a rev lead there from it (verifyDiffCar)', sinceEarlier),
-    await check('proofs of records and of nothing (verifyProofs, verifyRecords)', proofs),
-    await check('proofs of records (@atcute/repo verifyRecord)', proofsByAtcute),
+    await check(
+      'repositories hold what was written (@atproto/repo readCarWithRoot, verifyRepo)',
+      whole,
+    ),
+    await check('repositories read the same (@atcute/repo fromUint8Array)', wholeByAtcute),
+    await check(
+      'exports since a rev lead there from it (@atproto/repo verifyDiffCar)',
+      sinceEarlier,
+    ),
+    await check('proofs of inclusion (@atproto/repo verifyProofs, verifyRecords)', (subject) =>
+      proofs(subject, presentPathsOf(subject.records)),
+    ),
+    await check('proofs of exclusion (@atproto/repo verifyProofs, verifyRecords)', (subject) =>
+      proofs(subject, ABSENT),
+    ),
+    await check('proofs of inclusion and exclusion (@atcute/repo verifyRecord)', proofsByAtcute),
     await runCheck('relays can tell that the host is no relay', () => selfDescription(scene)),
   ]
 }
@@ -67,7 +78,8 @@ async function selfDescription(scene: Scene): Promise<string[]> {
   return faults
 }
 
-async function subjectsOf(scene: Scene): Promise<Subject[]> {
+/** All of them, as of now. */
+export async function subjectsOf(scene: Scene): Promise<Subject[]> {
   const subjects: Subject[] = []
   for (const account of scene.accounts) {
     const { home, did } = account
@@ -129,9 +141,12 @@ async function sinceEarlier({ account, home, didKey, car, records }: Subject): P
   return faults
 }
 
-async function proofs({ account, home, didKey, records }: Subject): Promise<string[]> {
+async function proofs(
+  { account, home, didKey, records }: Subject,
+  paths: readonly string[],
+): Promise<string[]> {
   const faults: string[] = []
-  for (const path of pathsOf(records)) {
+  for (const path of paths) {
     const car = await proofOf(home, account.did, path)
     const wanted = records.get(path)
     const claim = claimOf(path, wanted === undefined ? null : parseCid(wanted))
@@ -150,7 +165,7 @@ async function proofs({ account, home, didKey, records }: Subject): Promise<stri
 async function proofsByAtcute({ account, home, didKey, records }: Subject): Promise<string[]> {
   const faults: string[] = []
   const publicKey = await importKey(didKey)
-  for (const path of pathsOf(records)) {
+  for (const path of [...presentPathsOf(records), ...ABSENT]) {
     const carBytes = await proofOf(home, account.did, path)
     const { collection, rkey } = claimOf(path, null)
     const options = { did: account.did, collection, rkey, publicKey, carBytes }
@@ -171,11 +186,10 @@ function importKey(didKey: string): Promise<PublicKey> {
     : Secp256k1PublicKey.importRaw(publicKeyBytes)
 }
 
-/** Some paths with a record, evenly spread, and all without. */
-function pathsOf(records: ReadonlyMap<string, string>): string[] {
+/** Some paths with a record, evenly spread. */
+function presentPathsOf(records: ReadonlyMap<string, string>): string[] {
   const step = Math.ceil(records.size / PROOFS_MAX)
-  const present = [...records.keys()].sort().filter((_path, i) => i % step === 0)
-  return [...present, ...ABSENT]
+  return [...records.keys()].sort().filter((_path, i) => i % step === 0)
 }
 
 function proofOf(home: SkeinHost, did: string, path: string): Promise<Uint8Array> {

@@ -1,45 +1,71 @@
 /** Compares what `@atproto/sync` got from Skein's repository host with what was written there. */
 
 import { CLIENT_NAMES } from '../clients/client.ts'
-import { eventDifferences, eventsSeen } from '../compare/told.ts'
+import type { ToldEntry } from '../compare/told.ts'
+import { accountThing, eventDifferences, eventsSeen, IDENTITY, missingOf } from '../compare/told.ts'
 import type { Scene } from '../scenario/scene.ts'
 import type { Watcher } from '../streams/observers.ts'
 import type { Check } from './check.ts'
 import { checkOf } from './check.ts'
 
-/** What must have been done, or the comparison says little. */
-const KINDS = [
-  'create',
-  'update',
-  'delete',
-  'identity',
-  'sync',
-  ...['active', 'deactivated', 'suspended', 'takendown', 'deleted'].map(
-    (name) => `account ${name}`,
-  ),
-]
-
 /** Faults quoted in a report. */
 const FAULTS_QUOTED_MAX = 5
+/** The most operations that a commit may have. */
+const OPERATIONS_MAX = 200
+
+/** Which of the events that were told a kind of write is about. */
+type Kind = (entry: ToldEntry) => boolean
+
+const hasThing = (start: string): Kind => {
+  return ({ things }) => things.some((thing) => thing.startsWith(start))
+}
+
+const isStatus = (...names: readonly string[]): Kind => {
+  return ({ things }) => names.some((name) => things.includes(accountThing(name)))
+}
+
+/** Every kind of write; each must have been done, or the comparison says little. */
+const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ['a record created', hasThing('create ')],
+  ['a record updated', hasThing('update ')],
+  ['a record deleted', hasThing('delete ')],
+  [`${OPERATIONS_MAX} operations in one commit`, ({ things }) => things.length === OPERATIONS_MAX],
+  ['#identity', hasThing(IDENTITY)],
+  ['#sync', hasThing('sync ')],
+  ['an account created, and its first write', ({ occasion }) => occasion === 'account creation'],
+  ['a key rotated, and what is signed with it next', ({ occasion }) => occasion === 'key rotation'],
+  ['a repository imported, and the next write', ({ occasion }) => occasion === 'import'],
+  ['an account deactivated', isStatus('deactivated')],
+  ['an account suspended', isStatus('suspended')],
+  ['an account taken down', isStatus('takendown')],
+  ['an account activated again, and the next write', ({ occasion }) => occasion === 'reactivation'],
+  ['an account deleted', isStatus('deleted')],
+])
 
 /** Checks of the host's own stream; `direct` is connected to it without a relay. */
 export function checkHostStream(scene: Scene, direct: Watcher): Check[] {
   const { told } = scene.pds('S')
   const { sightings } = direct.clients['@atproto/sync']
-  const faults = told.dids.flatMap((did) => {
-    const events = eventsSeen(sightings.filter((sighting) => sighting.did === did))
-    return eventDifferences(events, told.of(did)).map((fault) => `${did}: ${fault}`)
-  })
-  const things = told.dids.flatMap((did) => told.of(did)).flat()
-  for (const kind of KINDS) {
-    if (!things.some((thing) => thing.startsWith(kind))) faults.push(`nothing was done of ${kind}`)
-  }
-  for (const { did } of sightings) {
-    if (told.of(did).length === 0) faults.push(`${did}: nothing was done`)
+  const seen = new Map(
+    told.dids.map((did) => {
+      return [did, eventsSeen(sightings.filter((sighting) => sighting.did === did))] as const
+    }),
+  )
+  const faults = told.dids.flatMap((did) =>
+    eventDifferences(seen.get(did) ?? [], told.of(did)).map((fault) => `${did}: ${fault}`),
+  )
+  for (const did of new Set(sightings.map((sighting) => sighting.did))) {
+    if (!seen.has(did)) faults.push(`${did}: nothing was done`)
   }
   return [
+    ...[...KINDS].map(([name, kind]) =>
+      checkOf(
+        `@atproto/sync, authenticated, got from the host: ${name}`,
+        missingOf(told.entries.filter(kind), told.entries, seen).slice(0, FAULTS_QUOTED_MAX),
+      ),
+    ),
     checkOf(
-      '@atproto/sync yields exactly what was written at the host',
+      '@atproto/sync, authenticated, got from the host exactly what was written, in order',
       faults.slice(0, FAULTS_QUOTED_MAX),
     ),
     ...CLIENT_NAMES.map((name) =>

@@ -1,13 +1,17 @@
 /**
- * Random sequences of writes, done by Skein's repository host and by the tree of `@atproto/repo`:
- * both must have the same root after each sequence, and the whole must verify at the end.
+ * Random sequences of writes, done by Skein's repository host and by the trees of `@atproto/repo`
+ * and `@atcute/mst`: all must have the same root after each commit, and of some repositories the
+ * whole must verify at the end. A sequence that fails is shrunk to a small one that still does.
  */
 
+import { MemoryBlockStore, NodeStore, NodeWrangler } from '@atcute/mst'
 import { Secp256k1Keypair } from '@atproto/crypto'
 import { cidForLex } from '@atproto/lex-cbor'
 import type { Cid } from '@atproto/lex-data'
 import { decodeCid } from '@atproto/lex-data'
 import { MemoryBlockstore, MST } from '@atproto/repo'
+import type { RunDetails } from 'fast-check'
+import * as fc from 'fast-check'
 
 import { PrivateKey } from '../../src/crypto/private-key.ts'
 import type { RepoWrite } from '../../src/repo-host/record-writes.ts'
@@ -18,20 +22,70 @@ import type { Check } from './check.ts'
 import { runCheck } from './check.ts'
 import { exportOf, readRepo, recordDifferences } from './repo-contents.ts'
 
-/** Sequences on one repository: it grows, and some are emptied again. */
-const SEQUENCES_PER_REPO = 50
-/** Most commits of a sequence, and most writes of a commit. */
-const COMMITS_MAX = 3
+/** Most writes of the first commit, which gives the tree its size, and of each that follows. */
+const FIRST_WRITES_MAX = 30
 const WRITES_MAX = 12
+/** Most commits after the first. */
+const COMMITS_MAX = 3
+/** One sequence in about so many has its whole repository exported and verified. */
+const WHOLE_EVERY = 16
 /** Repositories written at the same time, so that they share the host's commits to disk. */
 const LANES = 8
+/** How long one lane may take, its shrinking included, ms; on a busy machine three minutes. */
+const LANE_TIMEOUT_MS = 10 * 60_000
+/** A failure's text, characters; the rest is more of the same counterexample. */
+const REPORT_LENGTH_MAX = 4_000
+/** More than the sequences can ask for: they all come from one address. */
+const REQUESTS_PER_MINUTE = 1_000_000
+
 /** Values of records. Few, so that the same record stands at several paths. */
 const VALUES = Array.from({ length: 12 }, (_, n) => ({ n, text: 'value '.repeat(n * 3) }))
 const RKEYS = 60
 const COLLECTIONS = ['org.example.thing', 'org.example.things', 'a.b.c', 'app.bsky.feed.like']
+/** Paths that stand high in a tree, at heights 4 to 7, where splits and merges reach deep. */
+const HIGH_PATHS = [112, 431, 1_400, 6_204, 11_959].map((n) => `com.example.high/${n}`)
 
-/** Numbers from 0 up to and without 1, the same for the same seed. */
-type Random = () => number
+/** `drop` deletes the record at this place, modulo how many there are, in the order of paths. */
+type Change =
+  | { readonly kind: 'put'; readonly path: string; readonly value: number }
+  | { readonly kind: 'drop'; readonly at: number }
+
+interface Sequence {
+  readonly commits: readonly (readonly Change[])[]
+  /** Whether the whole repository is read at the end. */
+  readonly whole: boolean
+}
+
+const path = fc.oneof(
+  {
+    weight: 15,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...COLLECTIONS), fc.nat({ max: RKEYS - 1 }))
+      .map(([collection, n]) => `${collection}/${n.toString(36)}`),
+  },
+  { weight: 1, arbitrary: fc.constantFrom(...HIGH_PATHS) },
+)
+const put: fc.Arbitrary<Change> = fc.record({
+  kind: fc.constant('put'),
+  path,
+  value: fc.nat({ max: VALUES.length - 1 }),
+})
+const drop: fc.Arbitrary<Change> = fc.record({
+  kind: fc.constant('drop'),
+  at: fc.nat({ max: 999 }),
+})
+const change = fc.oneof({ weight: 3, arbitrary: put }, { weight: 2, arbitrary: drop })
+const first = fc.array(put, { maxLength: FIRST_WRITES_MAX, size: 'max' })
+const later = fc.array(change, { minLength: 1, maxLength: WRITES_MAX, size: 'max' })
+
+const sequence: fc.Arbitrary<Sequence> = fc
+  .record({
+    first,
+    later: fc.array(later, { maxLength: COMMITS_MAX, size: 'max' }),
+    // Shrinks towards reading all, so that a fault found there is still found.
+    whole: fc.integer({ min: 0, max: WHOLE_EVERY - 1 }).map((n) => n === 0),
+  })
+  .map((parts) => ({ commits: [parts.first, ...parts.later], whole: parts.whole }))
 
 interface Bench {
   readonly running: RunningHost
@@ -39,92 +93,100 @@ interface Bench {
   readonly didKey: string
   /** CIDs of {@link VALUES}, by the reference. */
   readonly cids: readonly Cid[]
+  /** How many repositories there have been: each sequence has its own. */
+  repos: number
 }
 
-/** Compares `sequences` sequences; a fault names the repository's seed and the sequence. */
+/** Compares `sequences` sequences that follow from `seed`, a 32-bit integer. */
 export async function checkRandomTrees(
-  sequences: number,
+  { sequences, seed }: { readonly sequences: number; readonly seed: number },
   progress: (text: string) => void,
 ): Promise<Check[]> {
   const startMs = monotonicMs()
   const check = await runCheck(
-    `${sequences} random sequences of writes give the roots of @atproto/repo`,
-    () => compareSequences(sequences),
+    `${sequences} random sequences of writes (fast-check) give the roots of @atproto/repo's MST`,
+    () => compareSequences(sequences, seed),
   )
   const seconds = ((monotonicMs() - startMs) / 1_000).toFixed(1)
-  progress(`${seconds} s  ${sequences} random sequences of writes`)
+  progress(`${seconds} s  ${sequences} random sequences of writes, --seed ${seed}`)
   return [check]
 }
 
-async function compareSequences(sequences: number): Promise<string[]> {
-  await using running = await startHost()
+async function compareSequences(sequences: number, seed: number): Promise<string[]> {
+  await using running = await startHost({ requestsPerMinute: REQUESTS_PER_MINUTE })
   const keypair = await Secp256k1Keypair.create({ exportable: true })
   const bench: Bench = {
     running,
     key: PrivateKey.import('k256', await keypair.export()),
     didKey: keypair.did(),
     cids: await Promise.all(VALUES.map((value) => cidForLex(value))),
+    repos: 0,
   }
-  const repos = Math.ceil(sequences / SEQUENCES_PER_REPO)
-  let seed = 0
-  const faults: string[] = []
-  const lane = async (): Promise<void> => {
-    while (seed < repos && faults.length === 0) {
-      seed += 1
-      const done = (seed - 1) * SEQUENCES_PER_REPO
-      faults.push(
-        ...(await compareRepo(bench, seed, Math.min(SEQUENCES_PER_REPO, sequences - done))),
-      )
-    }
-  }
-  await Promise.all(Array.from({ length: LANES }, lane))
-  return faults
+  const property = fc.asyncProperty(sequence, (one) => compareSequence(bench, one))
+  const lanes = Array.from({ length: Math.min(LANES, sequences) }, async (_, lane) => {
+    const details = await fc.check(property, {
+      seed: (seed + lane) | 0,
+      numRuns: Math.ceil((sequences - lane) / LANES),
+      interruptAfterTimeLimit: LANE_TIMEOUT_MS,
+      markInterruptAsFailure: true,
+    })
+    return faultsOf(details, seed)
+  })
+  const faults = await Promise.all(lanes)
+  return faults.flat()
 }
 
-/** One repository from its creation on. */
-async function compareRepo(bench: Bench, seed: number, sequences: number): Promise<string[]> {
-  const { running, key, didKey } = bench
+function faultsOf(details: RunDetails<[Sequence]>, seed: number): string[] {
+  if (!details.failed) return []
+  const text = fc.defaultReportMessage(details) ?? 'it failed'
+  const cause = details.errorInstance instanceof Error ? details.errorInstance.message : ''
+  return [`--seed ${seed}: ${cause}: ${text.slice(0, REPORT_LENGTH_MAX)}`]
+}
+
+/** One repository from its creation on. Throws when something is not as it should be. */
+async function compareSequence(bench: Bench, { commits, whole }: Sequence): Promise<void> {
+  const { running, key, didKey, cids } = bench
   const { host } = running
-  const did = `did:web:repo${seed}.example.com`
-  if (!(await host.createAccount({ did, key })).ok) return [`seed ${seed}: no account`]
-  const random = randomOf(seed)
+  bench.repos += 1
+  const did = `did:web:repo${bench.repos}.example.com`
+  const created = await host.createAccount({ did, key })
+  if (!created.ok) throw new Error(`no account: ${created.reason}`)
   const model = new Map<string, number>()
-  let rival = await MST.create(new MemoryBlockstore())
-  for (let sequence = 0; sequence < sequences; sequence++) {
-    const commits = 1 + Math.floor(random() * COMMITS_MAX)
-    for (let commit = 0; commit < commits; commit++) {
-      const writes = randomWrites(random, model, seed % 3 === 0 ? 0.5 : 0.3)
-      const answer = await host.applyWrites(did, [...writes].map(toRepoWrite(model)))
-      if (!answer.ok) return [`seed ${seed}, sequence ${sequence}: ${answer.reason}`]
-      for (const [path, value] of writes) {
-        rival = await writeTo(rival, path, model.has(path), bench.cids[value ?? -1] ?? null)
-        if (value === null) model.delete(path)
-        else model.set(path, value)
-      }
+  const rivals = await Rivals.create()
+  for (const [i, changes] of commits.entries()) {
+    const writes = resolveChanges(changes, model)
+    const answer = await host.applyWrites(did, [...writes].map(toRepoWrite(model)))
+    if (!answer.ok) throw new Error(`commit ${i}: ${answer.reason}: ${answer.detail}`)
+    for (const [at, value] of writes) {
+      await rivals.write(at, model.has(at), value === null ? null : (cids[value] ?? null))
+      if (value === null) model.delete(at)
+      else model.set(at, value)
     }
-    const root = (await rival.getPointer()).toString()
-    const own = host.latestCommit(did)?.data ?? new Uint8Array()
-    const ownRoot = decodeCid(own).toString()
-    if (ownRoot !== root) return [`seed ${seed}, sequence ${sequence}: ${ownRoot}, not ${root}`]
+    const root = decodeCid(host.latestCommit(did)?.data ?? new Uint8Array()).toString()
+    const { reference, atcute } = await rivals.roots()
+    if (root !== reference) throw new Error(`commit ${i}: ${root}, not ${reference}`)
+    if (atcute !== reference) throw new Error(`commit ${i}: @atcute/mst has ${atcute}`)
   }
+  if (!whole) return
   const { records } = await readRepo(await exportOf(running.url, did), did, didKey)
-  const wanted = new Map([...model].map(([path, n]) => [path, String(bench.cids[n])]))
-  return recordDifferences(records, wanted).map((fault) => `seed ${seed}: ${fault}`)
+  const wanted = new Map([...model].map(([at, n]) => [at, String(cids[n])]))
+  const faults = recordDifferences(records, wanted)
+  if (faults.length > 0) throw new Error(faults.join('; '))
 }
 
 /** Distinct paths with the value that each is to have; null deletes. Every one is possible. */
-function randomWrites(
-  random: Random,
+function resolveChanges(
+  changes: readonly Change[],
   model: ReadonlyMap<string, number>,
-  deletions: number,
 ): Map<string, number | null> {
   const writes = new Map<string, number | null>()
-  const count = 1 + Math.floor(random() * WRITES_MAX)
-  for (let i = 0; i < count; i++) {
-    const collection = COLLECTIONS[Math.floor(random() ** 2 * COLLECTIONS.length)] ?? ''
-    const path = `${collection}/${Math.floor(random() * RKEYS).toString(36)}`
-    const isDeletion = model.has(path) && random() < deletions
-    writes.set(path, isDeletion ? null : Math.floor(random() * VALUES.length))
+  const present = [...model.keys()].sort()
+  for (const one of changes) {
+    if (one.kind === 'put') writes.set(one.path, one.value)
+    else {
+      const at = present[one.at % Math.max(1, present.length)]
+      if (at !== undefined) writes.set(at, null)
+    }
   }
   return writes
 }
@@ -132,25 +194,53 @@ function randomWrites(
 function toRepoWrite(
   model: ReadonlyMap<string, number>,
 ): (write: readonly [string, number | null]) => RepoWrite {
-  return ([path, value]) => {
-    if (value === null) return { action: 'delete', path }
-    const record = VALUES[value]
-    return model.has(path) ? { action: 'update', path, record } : { action: 'create', path, record }
+  return ([at, value]) => {
+    if (value === null) return { action: 'delete', path: at }
+    const body = { path: at, record: VALUES[value] }
+    return model.has(at) ? { action: 'update', ...body } : { action: 'create', ...body }
   }
 }
 
-function writeTo(tree: MST, path: string, isThere: boolean, cid: Cid | null): Promise<MST> {
-  if (cid === null) return tree.delete(path)
-  return isThere ? tree.update(path, cid) : tree.add(path, cid)
+/** The same tree as two others build it. */
+class Rivals {
+  #reference: MST
+  #atcute: string | null = null
+  readonly #wrangler = new NodeWrangler(new NodeStore(new MemoryBlockStore()))
+
+  private constructor(reference: MST) {
+    this.#reference = reference
+  }
+
+  static async create(): Promise<Rivals> {
+    return new Rivals(await MST.create(new MemoryBlockstore()))
+  }
+
+  /** `cid` null deletes. */
+  async write(at: string, isThere: boolean, cid: Cid | null): Promise<void> {
+    if (cid === null) {
+      this.#reference = await withoutHeight(await this.#reference.delete(at))
+      this.#atcute = await this.#wrangler.deleteRecord(this.#atcute, at)
+      return
+    }
+    this.#reference = await (isThere
+      ? this.#reference.update(at, cid)
+      : this.#reference.add(at, cid))
+    this.#atcute = await this.#wrangler.putRecord(this.#atcute, at, { $link: cid.toString() })
+  }
+
+  /** CIDs of the roots. */
+  async roots(): Promise<{ readonly reference: string; readonly atcute: string }> {
+    const reference = (await this.#reference.getPointer()).toString()
+    // Nothing was ever written, so there is no root that it could name.
+    return { reference, atcute: this.#atcute ?? reference }
+  }
 }
 
-/** Mulberry32. */
-function randomOf(seed: number): Random {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
+/**
+ * In memory an emptied tree remembers its height, and what is added next would hang too deep. The
+ * reference's repositories do not run into that, because they load their tree for every commit.
+ */
+async function withoutHeight(tree: MST): Promise<MST> {
+  const entries = await tree.getEntries()
+  return entries.length > 0 ? tree : MST.create(new MemoryBlockstore())
 }

@@ -5,13 +5,14 @@ import { test } from 'node:test'
 
 import { canonicalText } from '../clients/canonical.ts'
 import type { Sighting } from '../clients/client.ts'
-import type { ToldEvent } from './told.ts'
+import type { ToldEntry, ToldEvent } from './told.ts'
 import {
   accountThing,
   eventDifferences,
   eventsSeen,
   IDENTITY,
   inCommit,
+  missingOf,
   operationThing,
   syncThing,
 } from './told.ts'
@@ -89,4 +90,20 @@ test('another order of events is found', () => {
     ([seq, thing]) => [seq === 2 ? 3 : seq === 3 ? 2 : seq, thing] as const,
   )
   assert.notDeepEqual(faultsOf(swapped), [])
+})
+
+test('what is missing of one kind is found, and of no other', () => {
+  const entries = told.map((event): ToldEntry => ({ did: DID, occasion: 'write', things: event }))
+  for (const left of entries) {
+    const seen = new Map([[DID, told.filter((event) => event !== left.things)]])
+    const found = entries.filter((entry) => missingOf([entry], entries, seen).length > 0)
+    assert.deepEqual(found, [left])
+  }
+  const seen = new Map([[DID, told]])
+  assert.deepEqual(missingOf(entries, entries, seen), [])
+  assert.notDeepEqual(missingOf([], entries, seen), [], 'what was never done')
+  const others = new Map([['did:plc:other', told]])
+  assert.equal(missingOf(entries, entries, others).length, entries.length, 'of another account')
+  const twice = new Map([[DID, [...told, ...told]]])
+  assert.equal(missingOf(entries, entries, twice).length, entries.length, 'each came twice')
 })

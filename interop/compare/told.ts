@@ -23,22 +23,41 @@ interface SeenThing {
 
 export const IDENTITY = 'identity'
 
+/** What an event is part of, where its things do not say it: a call, and the first write after. */
+export type Occasion =
+  | 'write'
+  | 'handle'
+  | 'status'
+  | 'account creation'
+  | 'key rotation'
+  | 'import'
+  | 'reactivation'
+
+/** One event, with the account it is of and what it is part of. */
+export interface ToldEntry {
+  readonly did: string
+  readonly occasion: Occasion
+  readonly things: ToldEvent
+}
+
 export class Told {
-  readonly #events = new Map<string, ToldEvent[]>()
+  readonly #entries: ToldEntry[] = []
 
   /** Adds an event of an account after all that it had before. */
-  add(did: string, things: ToldEvent): void {
-    const events = this.#events.get(did)
-    if (events === undefined) this.#events.set(did, [things])
-    else events.push(things)
+  add(did: string, occasion: Occasion, things: ToldEvent): void {
+    this.#entries.push({ did, occasion, things })
+  }
+
+  get entries(): readonly ToldEntry[] {
+    return this.#entries
   }
 
   get dids(): string[] {
-    return [...this.#events.keys()]
+    return [...new Set(this.#entries.map((entry) => entry.did))]
   }
 
   of(did: string): readonly ToldEvent[] {
-    return this.#events.get(did) ?? []
+    return this.#entries.filter((entry) => entry.did === did).map((entry) => entry.things)
   }
 }
 
@@ -91,6 +110,45 @@ export function eventsSeen(sightings: readonly Sighting[]): ToldEvent[] {
   return [...bySeq].sort(([a], [b]) => a - b).map(([, things]) => things)
 }
 
+/** Events by account, in order of arrival. */
+export type SeenEvents = ReadonlyMap<string, readonly ToldEvent[]>
+
+/** What is wrong with some of the events told: each must have been seen as often as told. */
+export function missingOf(
+  some: readonly ToldEntry[],
+  told: readonly ToldEntry[],
+  seen: SeenEvents,
+): string[] {
+  if (some.length === 0) return ['it was never done']
+  const wanted = countsOf(told)
+  const found = countsOf(
+    [...seen].flatMap(([did, events]) => events.map((things) => ({ did, things }))),
+  )
+  return [...new Set(some.map(nameOf))]
+    .filter((name) => wanted.get(name) !== found.get(name))
+    .map(
+      (name) => `${name.slice(0, 200)} came ${found.get(name) ?? 0}, not ${wanted.get(name)} times`,
+    )
+}
+
+type Named = Pick<ToldEntry, 'did' | 'things'>
+
+function nameOf({ did, things }: Named): string {
+  return `${did} ${textOf(things)}`
+}
+
+/** How often each event occurs. */
+function countsOf(events: readonly Named[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const event of events) counts.set(nameOf(event), (counts.get(nameOf(event)) ?? 0) + 1)
+  return counts
+}
+
+/** An event as one text; the order of its things says nothing. */
+function textOf(event: ToldEvent): string {
+  return event.toSorted().join('\n')
+}
+
 /**
  * What is not as it was told, for people.
  *
@@ -104,7 +162,6 @@ export function eventDifferences(
   const faults: string[] = []
   const [seen, told] = [found, wanted].map((events) => events.filter(isIdentity).length)
   if (seen !== told) faults.push(`${seen} identities, not ${told}`)
-  const textOf = (event: ToldEvent): string => event.toSorted().join('\n')
   const left = found.filter((event) => !isIdentity(event)).map(textOf)
   const right = wanted.filter((event) => !isIdentity(event)).map(textOf)
   if (left.length !== right.length) faults.push(`${left.length} events, not ${right.length}`)

@@ -13,7 +13,7 @@ import type { Step } from './step.ts'
 
 /** Accounts that the later steps use, by home. */
 const ACCOUNTS = {
-  A: ['alice', 'bob', 'carol', 'dora', 'tess', 'mia'],
+  A: ['alice', 'bob', 'carol', 'dora', 'tess', 'mia', 'zoe'],
   B: ['bea', 'ben'],
 } as const
 

@@ -166,5 +166,5 @@ async function importBack(scene: Scene, { did, home }: Account, car: Uint8Array)
   const after = await readRepo(await exportOf(home.origin, did), did, didKey)
   const faults = before.data === after.data ? [] : [`${before.data} became ${after.data}`]
   if (!(after.rev > before.rev)) faults.push(`rev ${after.rev} does not follow ${before.rev}`)
-  scene.checks.push(checkOf('an own export, imported again, has the same root', faults))
+  scene.checks.push(checkOf("the host's own export, imported again, has the same root", faults))
 }

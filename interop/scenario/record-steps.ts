@@ -1,18 +1,28 @@
 /** Writes to repositories: each kind of operation and combination that a PDS can commit. */
 
+import { NOTE, PIXEL } from './blob-samples.ts'
 import type { Account, Write } from './scene.ts'
-import { applyWrites, callAs, createRecord, deleteRecord, post, putRecord } from './scene.ts'
+import { applyWrites, createRecord, deleteRecord, post, putRecord, uploadBlob } from './scene.ts'
 import type { Step } from './step.ts'
 
 const POST = 'app.bsky.feed.post'
 const THING = 'org.example.thing'
 
+/** Paths of heights 1 and 0. */
+const HIGH_PATH = `${THING}/0`
+const LOW_PATH = `${THING}/3`
+
+/** What a real PDS makes of a tree that becomes empty in the midst of a commit. */
+const EMPTY_ROOT =
+  'the emptied tree has kept its height, so that the lower record hangs below a root without any, ' +
+  'and that is not the tree of these records'
+
+const EMPTY_ROOT_BEFORE =
+  'the tree is good again, but undoing the operation does not lead to prevData, which is not the ' +
+  'tree of any records'
+
 /** The most writes that a PDS takes at once. */
 const WRITES_MAX = 200
-
-/** A PNG of one pixel. */
-const PIXEL =
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
 export const recordSteps: readonly Step[] = [
   {
@@ -151,14 +161,48 @@ export const recordSteps: readonly Step[] = [
     },
   },
   {
+    name: 'applyWrites: a pair on a high path and a lower record, in an empty repository',
+    eventCount: 1,
+    refusals: [{ pds: 'A', type: '#commit', reason: EMPTY_ROOT }],
+    async run(scene) {
+      await applyWrites(scene.account('zoe'), [
+        { action: 'create', path: HIGH_PATH, value: { n: 0 } },
+        { action: 'delete', path: HIGH_PATH },
+        { action: 'create', path: LOW_PATH, value: { n: 1 } },
+      ])
+    },
+  },
+  {
+    name: 'create a record in that tree',
+    eventCount: 1,
+    refusals: [{ pds: 'A', type: '#commit', reason: EMPTY_ROOT }],
+    async run(scene) {
+      await createRecord(scene.account('zoe'), THING, { n: 2 }, 'another')
+    },
+  },
+  {
+    name: 'delete it, which trims that tree',
+    eventCount: 1,
+    refusals: [{ pds: 'A', type: '#commit', reason: EMPTY_ROOT_BEFORE }],
+    async run(scene) {
+      await deleteRecord(scene.account('zoe'), `${THING}/another`)
+    },
+  },
+  {
+    name: 'create a record in the trimmed tree',
+    eventCount: 1,
+    async run(scene) {
+      await createRecord(scene.account('zoe'), THING, { n: 3 }, 'third')
+    },
+  },
+  {
     name: 'a post with an uploaded blob, and a blob that nothing refers to',
     eventCount: 1,
     async run(scene) {
       const alice = scene.account('alice')
-      const upload = 'com.atproto.repo.uploadBlob'
-      const { blob } = await callAs(alice, upload, bytesOf(atob(PIXEL)), 'image/png')
-      await callAs(alice, upload, bytesOf('not an image'), 'text/plain')
-      const embed = { $type: 'app.bsky.embed.images', images: [{ alt: '', image: blob }] }
+      const image = await uploadBlob(alice, PIXEL.bytes, PIXEL.mimeType)
+      await uploadBlob(alice, NOTE.bytes, NOTE.mimeType)
+      const embed = { $type: 'app.bsky.embed.images', images: [{ alt: '', image }] }
       await createRecord(alice, POST, post('with an image', { embed }))
     },
   },
@@ -183,8 +227,4 @@ function unusualRecord(account: Account): Record<string, unknown> {
     text: '\u0000 é 字 😀',
     nested: Array.from({ length: 20 }).reduce<unknown>((inner) => ({ inner }), account.did),
   }
-}
-
-function bytesOf(binary: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0))
 }

@@ -28,6 +28,14 @@ export type Write =
   | { readonly action: 'create' | 'update'; readonly path: string; readonly value: Json }
   | { readonly action: 'delete'; readonly path: string }
 
+/** What a record holds of a blob, as JSON. */
+export interface BlobReference {
+  readonly $type: 'blob'
+  readonly ref: { readonly $link: string }
+  readonly mimeType: string
+  readonly size: number
+}
+
 export class Scene {
   readonly world: World
   /** What steps have found by themselves. */
@@ -118,6 +126,18 @@ export function callAs(
     authorization: account.authorization,
     ...(contentType === undefined ? {} : { contentType }),
   })
+}
+
+/** Uploads a blob at an account's home, for a record to refer to. */
+export async function uploadBlob(
+  account: Account,
+  bytes: Uint8Array<ArrayBuffer>,
+  mimeType: string,
+): Promise<BlobReference> {
+  const { home, did } = account
+  if (home instanceof SkeinHost) return home.uploadBlob(did, bytes, mimeType)
+  const { blob } = await callAs(account, 'com.atproto.repo.uploadBlob', bytes, mimeType)
+  return blob as BlobReference
 }
 
 /** Creates a record; without `rkey` the PDS chooses one. */

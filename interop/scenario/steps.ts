@@ -1,6 +1,7 @@
 /** The scenario in its order. */
 
 import { accountSteps, creationSteps, endingSteps } from './account-steps.ts'
+import { blobSteps } from './blob-steps.ts'
 import { hostMoveSteps } from './host-move-steps.ts'
 import { hostEndingSteps, hostSteps } from './host-steps.ts'
 import { burstStep } from './load-steps.ts'
@@ -15,6 +16,7 @@ export const scenario: readonly Step[] = [
   ...accountSteps,
   ...migrationSteps,
   ...hostSteps,
+  ...blobSteps,
   ...hostMoveSteps,
   burstStep,
   ...endingSteps,

@@ -42,7 +42,7 @@ export interface Pds {
   /** The seq of the newest event that the PDS has stored; 0 when there is none. */
   lastSeq(): Promise<number>
   /** How many WebSocket connections have been asked for since it started. */
-  upgradeCount(): number
+  upgradeCount(): Promise<number>
   /** The newest commit of an account that is not deleted, whatever its status. */
   head(did: string): Promise<Head>
   close(): Promise<void>
@@ -101,7 +101,7 @@ export async function startPds(settings: PdsSettings): Promise<RealPds> {
     serviceDid,
     ctx: server.ctx,
     lastSeq: async () => (await server.ctx.sequencer.curr()) ?? 0,
-    upgradeCount: () => upgrades,
+    upgradeCount: () => Promise.resolve(upgrades),
     async head(did) {
       const head = await query(origin, 'com.atproto.sync.getLatestCommit', {
         params: { did },
