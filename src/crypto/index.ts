@@ -42,6 +42,7 @@ export {
   publicKeysEqual,
 } from './public-key.ts'
 export { PrivateKey } from './private-key.ts'
-export { sha256, sha256Latin1 } from './sha256.ts'
+export type { Sha256 } from './runtime.ts'
+export { createSha256, sha256, sha256Latin1 } from './sha256.ts'
 export type { SignatureVerdict } from './signature-form.ts'
 export { checkSignatureForm } from './signature-form.ts'

@@ -1,5 +1,7 @@
-/** SHA-256 by node:crypto's one-shot `hash`. */
-import { hash } from 'node:crypto'
+/** SHA-256 by node:crypto. */
+import { createHash, hash } from 'node:crypto'
+
+import type { Sha256 } from './runtime.ts'
 
 const DIGEST_BYTES = 32
 
@@ -14,4 +16,15 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 /** See sha256.ts. */
 export function sha256Latin1(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'binary')
+}
+
+/** See sha256.ts. */
+export function createSha256(): Sha256 {
+  const state = createHash('sha256')
+  return {
+    update(bytes) {
+      state.update(bytes)
+    },
+    digest: () => new Uint8Array(state.digest()),
+  }
 }

@@ -41,3 +41,19 @@ test('a view into a larger buffer hashes only what it shows', () => {
   assert.equal(toHex(sha256(whole.subarray(2, 5))), EXAMPLES[1][1])
   assert.equal(sha256Latin1(whole.subarray(2, 5)).length, 32)
 })
+
+test('what comes in pieces hashes as if it came at once', () => {
+  const bytes = Uint8Array.from({ length: 1_000 }, (_, i) => (i * 13) & 0xff)
+  const expected = createHash('sha256').update(bytes).digest('hex')
+  for (const runtime of RUNTIMES) {
+    for (const size of [1, 63, 64, 65, 1_000]) {
+      const hash = runtime.createSha256()
+      for (let start = 0; start < bytes.length; start += size) {
+        hash.update(bytes.subarray(start, start + size))
+      }
+      const digest = hash.digest()
+      assert.equal(Object.getPrototypeOf(digest), Uint8Array.prototype)
+      assert.equal(toHex(digest), expected)
+    }
+  }
+})

@@ -10,7 +10,12 @@ import { CID_BYTES, cidEqualsAt } from './cid.ts'
 
 const MIX = Math.floor(systemRandom.next() * 2 ** 32) | 1
 
-function slotOf(bytes: Uint8Array, cid: number, mask: number): number {
+/**
+ * Where to begin looking for the CID that begins at `cid` of `bytes`.
+ *
+ * @param mask Number of slots less one; the number is a power of two.
+ */
+export function slotOfCid(bytes: Uint8Array, cid: number, mask: number): number {
   const word =
     ((bytes[cid + 5] as number) << 24) |
     ((bytes[cid + 6] as number) << 16) |
@@ -44,7 +49,7 @@ export class BlockIndex {
       const start = starts[i] as number
       // A repeated block keeps its first place: repeats must not lengthen anybody's search.
       if (this.find(bytes, start) >= 0) continue
-      let slot = slotOf(bytes, start, this.#mask)
+      let slot = slotOfCid(bytes, start, this.#mask)
       while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask
       this.#slots[slot] = i + 1
     }
@@ -57,7 +62,7 @@ export class BlockIndex {
 
   /** The number of the block with the CID at `offset` of `bytes`, or -1. */
   find(bytes: Uint8Array, offset = 0): number {
-    let slot = slotOf(bytes, offset, this.#mask)
+    let slot = slotOfCid(bytes, offset, this.#mask)
     for (;;) {
       const found = (this.#slots[slot] as number) - 1
       if (found < 0) return -1

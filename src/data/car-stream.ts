@@ -29,11 +29,21 @@ export interface CarBlock {
 /** Why a stream was refused. `reason` is one of the `car-` reasons. */
 export class CarStreamError extends SkeinError {
   readonly reason: CarReason
+  /**
+   * `cut` when the stream ended within a part, so that more of it might have made it good;
+   * `too-large` when it went over a limit of the reader.
+   */
+  readonly fault: 'invalid' | 'cut' | 'too-large'
 
-  constructor(reason: CarReason, detail: string) {
+  constructor(reason: CarReason, detail: string, fault: CarStreamError['fault'] = 'invalid') {
     super('CAR_INVALID', `read CAR: ${detail}`, { reason })
     this.reason = reason
+    this.fault = fault
   }
+}
+
+function cut(detail: string): CarStreamError {
+  return new CarStreamError('car-malformed', detail, 'cut')
 }
 
 /** Collects chunks and gives out exact lengths. Holds no more than one chunk over what is asked. */
@@ -58,7 +68,8 @@ class Pull {
       if (next.done === true) break
       this.#received += next.value.length
       if (this.#received > this.#bytesMax) {
-        throw new CarStreamError('car-malformed', `stream is over ${this.#bytesMax} bytes`)
+        const detail = `stream is over ${this.#bytesMax} bytes`
+        throw new CarStreamError('car-malformed', detail, 'too-large')
       }
       parts.push(next.value)
       total += next.value.length
@@ -84,7 +95,8 @@ async function pullLength(pull: Pull): Promise<number | null> {
   const visible = await pull.peek(VARINT_PEEK)
   if (visible.length === 0) return null
   const end = readVarint(visible, 0)
-  if (end <= 0) throw new CarStreamError('car-malformed', 'a length is cut or not minimal')
+  if (end === 0) throw cut('the stream ends in a length')
+  if (end < 0) throw new CarStreamError('car-malformed', 'a length is too long or not minimal')
   const length = varintValue()
   pull.skip(end)
   return length
@@ -92,7 +104,7 @@ async function pullLength(pull: Pull): Promise<number | null> {
 
 async function pullExactly(pull: Pull, length: number): Promise<Uint8Array> {
   const visible = await pull.peek(length)
-  if (visible.length < length) throw new CarStreamError('car-malformed', 'the stream is cut')
+  if (visible.length < length) throw cut('the stream is cut')
   const taken = visible.slice(0, length)
   pull.skip(length)
   return taken
@@ -118,7 +130,8 @@ export async function readCarStream(
   const pull = new Pull(source, limits.bytesMax)
   try {
     const length = await pullLength(pull)
-    if (length === null || length > CAR_HEADER_BYTES_MAX) {
+    if (length === null) throw cut('the stream is empty')
+    if (length > CAR_HEADER_BYTES_MAX) {
       throw new CarStreamError('car-malformed', 'no header of an acceptable length')
     }
     const roots = parseCarHeader(await pullExactly(pull, length))
@@ -137,7 +150,8 @@ async function* streamBlocks(pull: Pull, limits: CarStreamLimits): AsyncGenerato
       const length = await pullLength(pull)
       if (length === null) return
       if (count === limits.blocksMax) {
-        throw new CarStreamError('car-too-many-blocks', `over ${limits.blocksMax} blocks`)
+        const detail = `over ${limits.blocksMax} blocks`
+        throw new CarStreamError('car-too-many-blocks', detail, 'too-large')
       }
       if (length > CID_BYTES + blockBytesMax) {
         throw new CarStreamError('car-block-too-large', `block of ${length - CID_BYTES} bytes`)

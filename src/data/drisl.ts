@@ -1,21 +1,22 @@
 /**
  * Strict DRISL, the deterministic CBOR of atproto: reading, checking and writing.
  *
- * `@atcute/cbor` decodes; what it lets through (floats, any depth) is refused before it sees the
- * bytes. Writing is done here, because its encoder trips over deep values and a "constructor" key.
+ * Bytes are checked first, without building anything, and then decoded by ./drisl-decode.ts, which
+ * relies on the check. Tests hold both, and the writing, against `@atcute/cbor`.
  *
  * Rules (atproto data model, DASL DRISL): shortest integers and lengths, definite lengths, map keys
  * text, unique and sorted by length then bytes, text valid UTF-8, tag 42 around a CID and no other
  * tag, only false, true and null of the simple values, no floats, integers within 53 bits, at most
  * DRISL_DEPTH_MAX levels of arrays and maps. CIDs are version 1, dag-cbor or raw, SHA-256.
  */
-import { BytesWrapper, decode } from '@atcute/cbor'
+import { BytesWrapper } from '@atcute/cbor'
 import { CidLinkWrapper } from '@atcute/cid'
 import { utf8 } from '../lib/bytes.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { DRISL_DEPTH_MAX, DRISL_ITEMS_MAX } from '../lib/limits.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { CID_BYTES, isCidBytes } from './cid.ts'
+import { buildValue } from './drisl-decode.ts'
 import { utf8End } from './utf8.ts'
 
 /** What is wrong with bytes that are not strict DRISL. */
@@ -228,7 +229,7 @@ function checkCidLink(bytes: Uint8Array, pos: number): number {
 }
 
 /**
- * Decodes exactly one DRISL value that fills `bytes`.
+ * Decodes exactly one DRISL value that fills `bytes` from `start` on.
  *
  * Maps become plain objects, byte strings `BytesWrapper` (`.buf`), links `CidLinkWrapper`
  * (`.bytes`: 36 bytes, a view into `bytes`). Values may be views: copy what outlives `bytes`.
@@ -238,12 +239,13 @@ function checkCidLink(bytes: Uint8Array, pos: number): number {
 export function decodeDrisl(
   bytes: Uint8Array,
   itemsMax: number = DRISL_ITEMS_MAX,
+  start: number = 0,
 ): Result<unknown, DrislFault> {
-  const end = checkDrisl(bytes, 0, itemsMax)
+  const end = checkDrisl(bytes, start, itemsMax)
   if (end < 0) return fail(drislFault(end), `DRISL: ${drislFault(end)}`)
   if (end !== bytes.length)
     return fail('trailing-bytes', `DRISL: ${bytes.length - end} bytes after`)
-  return ok(decode(bytes))
+  return ok(buildValue(bytes, start))
 }
 
 /** A byte range, `end` exclusive. */
@@ -275,7 +277,7 @@ export function findMapEntry(
     if (readHead(bytes, pos) !== MAJOR_TEXT) return null
     const nameStart = headEnd
     const valueStart = nameStart + headArgument
-    const end = checkDrisl(bytes, valueStart)
+    const end = skipValue(bytes, valueStart)
     if (end < 0) return null
     if (rangeEquals(bytes, nameStart, valueStart, key)) {
       return { keyStart, value: { start: valueStart, end } }
@@ -283,6 +285,21 @@ export function findMapEntry(
     pos = end
   }
   return null
+}
+
+/** The offset after the value at `start`, which has been checked before; negative when cut. */
+function skipValue(bytes: Uint8Array, start: number): number {
+  let pos = start
+  for (let left = 1; left > 0; left--) {
+    const major = readHead(bytes, pos)
+    if (major < 0) return major
+    pos = headEnd
+    if (major === MAJOR_BYTES || major === MAJOR_TEXT) pos += headArgument
+    else if (major === MAJOR_ARRAY) left += headArgument
+    else if (major === MAJOR_MAP) left += headArgument * 2
+    else if (major === MAJOR_TAG) left++
+  }
+  return pos
 }
 
 function rangeEquals(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {

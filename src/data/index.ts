@@ -3,6 +3,8 @@
  * Data on the wire: strict DRISL, CIDs and CAR files.
  *
  * - `drisl.ts`: check, decode and encode the deterministic CBOR of atproto
+ * - `drisl-decode.ts`: values out of checked bytes
+ * - `data-json.ts`: its JSON form, with $link and $bytes
  * - `utf8.ts`: UTF-8 validation on byte ranges
  * - `cid.ts`: CIDs as 36 bytes, and as text for people
  * - `varint.ts`: the lengths in a CAR
@@ -17,4 +19,5 @@ export * from './block-index.ts'
 export * from './car-stream.ts'
 export * from './car.ts'
 export * from './cid.ts'
+export * from './data-json.ts'
 export * from './drisl.ts'

@@ -45,3 +45,12 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     signal?.addEventListener('abort', finish, { once: true })
   })
 }
+
+/**
+ * Keeps the process running until it is cancelled, where runtimes end when nothing is under way:
+ * for waits that somebody awaits, since timers of a {@link Clock} do not count.
+ */
+export function stayAwake(): Timer {
+  const handle = setInterval(() => {}, DELAY_MS_MAX)
+  return { cancel: () => clearInterval(handle) }
+}

@@ -38,6 +38,7 @@ export const INVALID_REASONS = {
   'car-hash-mismatch': 'A block does not hash to its CID.',
   'car-block-too-large': 'A block is over 2,000,000 bytes.',
   'car-too-many-blocks': 'The CAR holds more than 10,000 blocks.',
+  'car-out-of-order': 'More blocks come before their turn in the tree than are held.',
   // The commit object.
   'commit-cid-mismatch': 'The event names another commit than the CAR root.',
   'commit-malformed': 'The commit block is not a DRISL map with the right fields.',

@@ -9,13 +9,16 @@
  * - `tree.ts`: get, put, delete on a tree; `tree-node.ts`: its nodes as bytes, each rule checked
  * - `tree-walk.ts`: records in order, streamable order, proofs; `tree-diff.ts`: what changed
  * - `record-proof.ts`: proofs of one record; `repo-car.ts`: a repository as a CAR
+ * - `repo-reader.ts`: a repository read out of a CAR and verified as it comes; `block-supply.ts`,
+ *   `held-blocks.ts`, `recent-blocks.ts`: its blocks in the order in which the tree needs them
  * - `tree-error.ts`: a tree that breaks a rule or lacks a block
  *
  * A `Tree` owns the nodes that it has loaded; the blocks stay with their source, and views into
  * them are given out. Verdicts own their CIDs.
  *
- * All of it is synchronous and pure: no I/O, no clock but the time given, nothing from `node:`. It
- * does not look into records, resolve identities, or decide who may speak for an account.
+ * All of it is pure, and synchronous but for the reader of a stream: no I/O, no clock but the time
+ * given, nothing from `node:`. It does not look into records, resolve identities, or decide who may
+ * speak for an account.
  *
  * @module
  */
@@ -48,8 +51,20 @@ export {
   type ProvenRecord,
   recordProof,
   verifyRecordProof,
+  verifyRecordProofAsync,
 } from './record-proof.ts'
 export { type BlockSource, repoCarBlocks } from './repo-car.ts'
+export {
+  type CommitJudge,
+  readRepo,
+  REPO_READ_LIMITS,
+  type RepoFault,
+  type RepoRead,
+  RepoReadError,
+  type RepoReadLimits,
+  type RepoReadOptions,
+  type RepoRecord,
+} from './repo-reader.ts'
 export { diffTrees, type TreeChange, type TreeDiff } from './tree-diff.ts'
 export { TreeError, type TreeReason } from './tree-error.ts'
 export {

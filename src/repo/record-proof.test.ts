@@ -11,7 +11,7 @@ import { encodeDrisl } from '../data/drisl.ts'
 import { must } from '../lib/assert.ts'
 import { seededRandom } from '../lib/random.ts'
 import { signCommit } from './commit.ts'
-import { recordProof, verifyRecordProof } from './record-proof.ts'
+import { recordProof, verifyRecordProof, verifyRecordProofAsync } from './record-proof.ts'
 import { repoCarBlocks } from './repo-car.ts'
 import { Tree } from './tree.ts'
 
@@ -90,6 +90,19 @@ test('a proof shows that there is no record, and the reference agrees', async ()
   }
 })
 
+test('that there is no record is also shown to readers that do not know of heights', async () => {
+  const { commit, tree, source } = makeRepository(200)
+  for (let i = 0; i < 120; i++) {
+    const collection = 'org.example.b.thing'
+    const path = `${collection}/absent-${i}`
+    const car = encodeCar([commit.cid], recordProof(commit, tree, path, source))
+    assert.ok(verifyRecordProof(car, claim(path)).ok)
+    const absent = { collection, rkey: `absent-${i}`, cid: null }
+    const outcome = await verifyProofs(car, [absent], DID, formatDidKey(key.publicKey))
+    assert.equal(outcome.unverified.length, 0, path)
+  }
+})
+
 test('no block of a proof can be missing, and no other key can have signed it', () => {
   const { commit, tree, paths, source } = makeRepository(200)
   const path = must(paths[77], 'path')
@@ -109,6 +122,39 @@ test('no block of a proof can be missing, and no other key can have signed it', 
     did: 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb',
   })
   assert.equal(foreign.ok ? 'ok' : foreign.reason, 'commit-did-mismatch')
+})
+
+test('the later verdict is the same one, by the verifier that answers later', async () => {
+  const { commit, tree, paths, source } = makeRepository(50)
+  const path = must(paths[7], 'path')
+  const absent = 'org.example.a.thing/none'
+  const stranger = PrivateKey.generate('k256').publicKey
+  let asked = 0
+  const later: SignatureVerifier = {
+    ...verifier,
+    verify: () => assert.fail('the synchronous one'),
+    verifyAsync(...question) {
+      asked++
+      return verifier.verifyAsync(...question)
+    },
+  }
+  const proof = encodeCar([commit.cid], recordProof(commit, tree, path, source))
+  const absence = encodeCar([commit.cid], recordProof(commit, tree, absent, source))
+  const cases = [
+    [proof, claim(path)],
+    [absence, claim(absent)],
+    [proof, { ...claim(path), key: stranger }],
+    [proof, { ...claim(path), did: 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb' }],
+    [proof.subarray(0, -1), claim(path)],
+    [proof, claim('no path')],
+  ] as const
+  for (const [car, wanted] of cases) {
+    assert.deepEqual(
+      await verifyRecordProofAsync(car, { ...wanted, verifier: later }),
+      verifyRecordProof(car, wanted),
+    )
+  }
+  assert.equal(asked, 3)
 })
 
 test('a repository is written in streamable order, and the reference reads it', async () => {

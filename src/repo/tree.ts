@@ -85,10 +85,7 @@ export class Tree {
     if (root !== null && !(root instanceof Uint8Array)) return root
     const cid = must(root, 'tree root')
     const node = this.#load(cid)
-    if (node.keys.length === 0) {
-      if (node.subtrees[0] !== null) throw new TreeError('mst-malformed', 'root holds no key')
-      node.height = 0
-    } else checkBottom(node)
+    checkRoot(node)
     this.#root = node
     return node
   }
@@ -101,9 +98,7 @@ export class Tree {
     assert(subtree !== undefined, 'no such subtree')
     if (!(subtree instanceof Uint8Array)) return subtree
     const child = this.#load(subtree)
-    child.lower = index > 0 ? (node.keys[index - 1] as string) : node.lower
-    child.upper = index < node.keys.length ? (node.keys[index] as string) : node.upper
-    checkPlace(child, node.height - 1)
+    checkChild(node, index, child)
     node.subtrees[index] = child
     return child
   }
@@ -338,6 +333,27 @@ function checkBottom(node: TreeNode): void {
   if (node.height === 0 && node.subtrees.some((subtree) => subtree !== null)) {
     throw new TreeError('mst-height', 'subtree below the bottom')
   }
+}
+
+/** Checks a node that has been read as the root. Sets the height of one without keys. */
+export function checkRoot(node: TreeNode): void {
+  if (node.keys.length > 0) {
+    checkBottom(node)
+    return
+  }
+  if (node.subtrees[0] !== null) throw new TreeError('mst-malformed', 'root holds no key')
+  node.height = 0
+}
+
+/**
+ * Checks a node that has been read as the subtree `index` of `parent`, which has been checked: one
+ * height below, its keys between those that enclose it. Sets these, and the height of one without
+ * keys.
+ */
+export function checkChild(parent: TreeNode, index: number, child: TreeNode): void {
+  child.lower = index > 0 ? (parent.keys[index - 1] as string) : parent.lower
+  child.upper = index < parent.keys.length ? (parent.keys[index] as string) : parent.upper
+  checkPlace(child, parent.height - 1)
 }
 
 /** Checks a loaded node against its place: height, and keys between those that enclose it. */
