@@ -13,8 +13,11 @@ const ROOT = new URL('../', import.meta.url)
 /** The part of package.json that names files. */
 interface Manifest {
   readonly bin: Readonly<Record<string, string>>
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly exports: Readonly<Record<string, Target>>
 }
+
+/** A file, or one for each condition. */
+type Target = string | { readonly [condition: string]: Target }
 
 function readText(path: string): string {
   return readFileSync(new URL(path, ROOT), 'utf8')
@@ -38,18 +41,23 @@ function finishCommands(manifest: Manifest): void {
   }
 }
 
+/** The files of an entry point, whatever the condition. */
+function filesOf(target: Target): readonly string[] {
+  return typeof target === 'string' ? [target] : Object.values(target).flatMap(filesOf)
+}
+
 /** Imports each entry point; what it exports must not be nothing. Returns how many there are. */
 async function checkExports(manifest: Manifest): Promise<number> {
   let count = 0
   for (const [name, target] of Object.entries(manifest.exports)) {
-    if (typeof target === 'string') {
-      mustExist(target)
-      continue
+    const files = filesOf(target)
+    for (const path of files) mustExist(path)
+    for (const path of files.filter((file) => file.endsWith('.js'))) {
+      const module: unknown = await import(new URL(path, ROOT).href)
+      if (Object.keys(Object(module)).length === 0)
+        throw new Error(`build: ${name} exports nothing`)
+      count++
     }
-    for (const path of Object.values(target)) mustExist(path)
-    const module: unknown = await import(new URL(target['default'] ?? '', ROOT).href)
-    if (Object.keys(Object(module)).length === 0) throw new Error(`build: ${name} exports nothing`)
-    count++
   }
   return count
 }

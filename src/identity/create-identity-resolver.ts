@@ -2,16 +2,14 @@
 
 import { systemClock } from '../lib/clock.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { ResolveAddresses } from './address-lookup.ts'
 import { DidWebResolver } from './did-web-resolver.ts'
 import { IdentityResolver } from './identity-resolver.ts'
 import type { IdentityLimits } from './identity-resolver.ts'
 import type { IdentityHooks, IdentityStore } from './identity.ts'
-import { PlcResolver } from './plc-resolver.ts'
+import { PLC_DIRECTORY, PlcResolver } from './plc-resolver.ts'
 import { createSafeFetch } from './safe-fetch.ts'
 import type { SafeFetchLimits } from './safe-fetch.ts'
-
-/** The public directory. */
-export const PLC_DIRECTORY = 'https://plc.directory'
 
 /** Directories are few and named by the operator; ./plc-resolver.ts paces the requests to each. */
 const DIRECTORY_FETCH_LIMITS: Partial<SafeFetchLimits> = {
@@ -36,6 +34,8 @@ export interface IdentityResolverSetup {
   readonly plcPerSecond?: number
   /** Permits did:web on private networks. */
   readonly allowPrivateNetwork?: boolean
+  /** Looks up the names of directories and of did:web; see ./address-policy.ts for the default. */
+  readonly resolveAddresses?: ResolveAddresses
   readonly store?: IdentityStore
   readonly hooks?: IdentityHooks
   readonly limits?: Partial<IdentityLimits>
@@ -56,15 +56,19 @@ export interface IdentityResolverSetup {
 export function createIdentityResolver(setup: IdentityResolverSetup): IdentityResolver {
   const { userAgent, store, hooks, limits, clock = systemClock } = setup
   const { plcDirectories = [PLC_DIRECTORY], plcPerSecond, allowPrivateNetwork = false } = setup
-  const directoryFetch = createSafeFetch({
+  const { resolveAddresses } = setup
+  const shared = {
     userAgent,
     clock,
+    ...(resolveAddresses === undefined ? {} : { resolveAddresses }),
+  }
+  const directoryFetch = createSafeFetch({
+    ...shared,
     allowPrivateNetwork: true,
     limits: DIRECTORY_FETCH_LIMITS,
   })
   const webFetch = createSafeFetch({
-    userAgent,
-    clock,
+    ...shared,
     allowPrivateNetwork,
     limits: WEB_FETCH_LIMITS,
   })

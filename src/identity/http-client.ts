@@ -33,6 +33,43 @@ export interface HttpClient {
   fetch(url: string | URL, request?: SafeRequest): Promise<SafeResponse>
 }
 
+/** A request whose body is read as it comes. No redirect is followed: the caller judges it. */
+export interface StreamRequest {
+  readonly method?: 'GET' | 'POST'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | string
+  /** Until status and headers are there, ms. */
+  readonly responseTimeoutMs: number
+  /** Bounds of the body; see ./bounded-body.ts. */
+  readonly idleTimeoutMs: number
+  readonly bytesMax: number
+  /** Ends the request, and the body for as long as it is read. */
+  readonly signal?: AbortSignal
+}
+
+/** A response whose body is still to come, whatever its status. */
+export interface StreamResponse {
+  /** Where it came from. */
+  readonly url: string
+  readonly status: number
+  /** By lower-case name; repeated headers are joined with a comma. */
+  readonly headers: ReadonlyMap<string, string>
+  /** Bytes that the body announces; null when it does not, or they cannot be compared. */
+  readonly contentLength: number | null
+  /**
+   * To be read once, or given up with `discard`. Pieces are the reader's own. Fails with the
+   * errors of `HttpClient`, `truncated` among them.
+   */
+  readonly body: AsyncIterable<Uint8Array>
+  /** Gives the body up: its connection ends. Does nothing once it has been read. */
+  readonly discard: () => void
+}
+
+/** What the client of a service depends on. Implemented for Node and for the web's `fetch`. */
+export interface StreamClient {
+  stream(url: string | URL, request: StreamRequest): Promise<StreamResponse>
+}
+
 /** The values of {@link RequestFailure}. */
 export const REQUEST_FAILURES = [
   'blocked',
@@ -41,7 +78,9 @@ export const REQUEST_FAILURES = [
   'redirect',
   'encoding',
   'limited',
+  'malformed',
   'network',
+  'truncated',
   'aborted',
   'stopped',
 ] as const

@@ -11,6 +11,9 @@
  * - `plc-resolver.ts`, `did-web-resolver.ts`: the two DID methods, over `fetch-document.ts`.
  * - `safe-fetch.ts`: outbound HTTP, bounded; used by other folders for their requests too.
  * - `http-client.ts`: what its requests, responses and failures look like.
+ * - `bounded-body.ts`: the body of a response as it comes, bounded in bytes, silence and slowness.
+ * - `web-http.ts`: the same requests by the web's `fetch`; `web-network.ts`: resolvers over it.
+ * - `network.ts`, `network.node.ts`, `network.web.ts`: what `#network` picks by package condition.
  * - `address-policy.ts`: which addresses may be connected to, also for WebSockets.
  * - `address-lookup.ts`: DNS that does not block the threads that write files.
  * - `host-limits.ts`: requests per host, by rate and under way.
@@ -30,7 +33,7 @@ export { createDnsLookup, resolvePrivateNames } from './address-lookup.ts'
 export type { DnsLookupOptions, ResolveAddresses } from './address-lookup.ts'
 export { checkedConnectOptions, createAddressPolicy, isBlocked } from './address-policy.ts'
 export type { AddressPolicy, AddressPolicyOptions, CheckedConnection } from './address-policy.ts'
-export { createIdentityResolver, PLC_DIRECTORY } from './create-identity-resolver.ts'
+export { createIdentityResolver } from './create-identity-resolver.ts'
 export type { IdentityResolverSetup } from './create-identity-resolver.ts'
 export { parseDidDocument, readDidDocument } from './did-document.ts'
 export type { DidDocument } from './did-document.ts'
@@ -41,6 +44,7 @@ export { HostLimits, TokenBucket } from './host-limits.ts'
 export type { Admission, HostLimitsOptions } from './host-limits.ts'
 export { REDIRECTS_MAX, REQUEST_FAILURES, requestFailureOf } from './http-client.ts'
 export type { HttpClient, RequestFailure, SafeRequest, SafeResponse } from './http-client.ts'
+export type { StreamClient, StreamRequest, StreamResponse } from './http-client.ts'
 export { parseHostname } from './hostname.ts'
 export type { HostAddress, HostnameOptions } from './hostname.ts'
 export { IDENTITY_CACHE_LIMITS } from './identity-cache.ts'
@@ -48,7 +52,11 @@ export type { IdentityCacheLimits } from './identity-cache.ts'
 export { IDENTITY_LIMITS, IdentityResolver } from './identity-resolver.ts'
 export type { IdentityLimits, IdentityResolverOptions } from './identity-resolver.ts'
 export type * from './identity.ts'
-export { PlcResolver } from './plc-resolver.ts'
+export { PLC_DIRECTORY, PlcResolver } from './plc-resolver.ts'
 export type { PlcResolverOptions } from './plc-resolver.ts'
 export { createSafeFetch, SAFE_FETCH_LIMITS, SafeFetch } from './safe-fetch.ts'
 export type { SafeFetchLimits, SafeFetchOptions } from './safe-fetch.ts'
+export type { Network, NetworkSetup } from './network.ts'
+export { WebHttp } from './web-http.ts'
+export type { WebHttpOptions } from './web-http.ts'
+export { createWebIdentityResolver, openWebNetwork } from './web-network.ts'

@@ -10,6 +10,9 @@ import { TokenBucket } from './host-limits.ts'
 import type { DidResolver, DocumentOutcome } from './identity.ts'
 import type { HttpClient } from './http-client.ts'
 
+/** The public directory. */
+export const PLC_DIRECTORY = 'https://plc.directory'
+
 export interface PlcResolverOptions {
   /**
    * Base URLs in order of preference: a directory and its mirrors. They are the operator's choice,

@@ -6,17 +6,20 @@
  * networks, and leaves redirect counts, connect time-outs and rates open.
  */
 
-import { Agent, buildConnector } from 'undici'
+import { Agent, buildConnector, errors } from 'undici'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
+import { createDeadline } from '../lib/deadline.ts'
 import { codeOf, messageOf, SkeinError } from '../lib/errors.ts'
 import { createAddressPolicy, isBlocked } from './address-policy.ts'
 import type { AddressPolicy } from './address-policy.ts'
 import { HostLimits } from './host-limits.ts'
 import type { ResolveAddresses } from './address-lookup.ts'
+import { BoundedBody } from './bounded-body.ts'
 import { REDIRECTS_MAX, requestError } from './http-client.ts'
 import type { HttpClient, SafeRequest, SafeResponse } from './http-client.ts'
+import type { StreamClient, StreamRequest, StreamResponse } from './http-client.ts'
 
 export interface SafeFetchLimits {
   /** DNS, TCP and TLS together, ms. */
@@ -64,7 +67,7 @@ export function createSafeFetch(options: SafeFetchOptions): SafeFetch {
 }
 
 /** Owns the sockets of its requests. Make one per kind of destination and share it. */
-export class SafeFetch implements HttpClient {
+export class SafeFetch implements HttpClient, StreamClient {
   readonly policy: AddressPolicy
   readonly #limits: SafeFetchLimits
   readonly #hosts: HostLimits
@@ -109,6 +112,71 @@ export class SafeFetch implements HttpClient {
     }
   }
 
+  /**
+   * Sends the request and gives the response as soon as its head is there; the body comes as it is
+   * read, uncompressed, and holds a place among the requests under way until it ends. Redirects
+   * are responses. Rejects as `fetch` does; the body fails with `truncated` when it breaks off.
+   */
+  async stream(url: string | URL, request: StreamRequest): Promise<StreamResponse> {
+    const checked = this.policy.checkUrl(url)
+    const host = URL.parse(String(url))?.host ?? ''
+    if (!checked.ok) throw requestError('blocked', `request: ${checked.detail}`, { host })
+    const admission = this.#enter(host)
+    const { responseTimeoutMs, signal } = request
+    const signals = [signal, this.#stop.signal]
+    const deadline = createDeadline(this.#clock, responseTimeoutMs, signals)
+    const onEnd = (): void => {
+      deadline.clear()
+      admission.leave()
+    }
+    try {
+      if (deadline.signal.aborted) throw new Error('aborted')
+      const { statusCode, headers, body } = await this.#send(
+        checked.value,
+        request,
+        deadline.signal,
+      )
+      deadline.stopTimer()
+      const flat = flattenHeaders(headers)
+      const contentLength = checkBodyHead(body, flat, request.bytesMax, {
+        host,
+        status: statusCode,
+      })
+      const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+      const bounded = new BoundedBody(
+        {
+          async next() {
+            const next = await chunks.next()
+            return next.done === true ? null : next.value
+          },
+          cancel: () => body.destroy(),
+        },
+        {
+          clock: this.#clock,
+          idleTimeoutMs: request.idleTimeoutMs,
+          bytesMax: request.bytesMax,
+          contentLength,
+          host,
+          classify: (error) => this.#classifyBody(error, host, signal),
+          onEnd,
+        },
+      )
+      const discard = (): void => bounded.discard()
+      return {
+        url: checked.value.href,
+        status: statusCode,
+        headers: flat,
+        contentLength,
+        body: bounded,
+        discard,
+      }
+    } catch (error) {
+      onEnd()
+      if (error instanceof SkeinError) throw error
+      throw this.#classify(error, host, signal, deadline.hasExpired())
+    }
+  }
+
   /** Ends what is under way (it fails with `stopped`) and closes the sockets. */
   async close(): Promise<void> {
     this.#stop.abort()
@@ -146,27 +214,9 @@ export class SafeFetch implements HttpClient {
   async #exchange(url: URL, request: SafeRequest, signal: AbortSignal): Promise<SafeResponse> {
     const { host } = url
     if (signal.aborted) throw new Error('aborted')
-    const admission = this.#hosts.enter(host)
-    if (!admission.ok) {
-      const { detail, retryAfterMs } = admission
-      throw requestError('limited', `request: ${detail}`, { host, retryAfterMs })
-    }
+    const admission = this.#enter(host)
     try {
-      const { statusCode, headers, body } = await this.#agent.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: request.method ?? 'GET',
-        headers: {
-          ...request.headers,
-          'user-agent': this.#userAgent,
-          'accept-encoding': 'identity',
-        },
-        body: request.body ?? null,
-        signal,
-        // The deadline covers both; these would only fire after it.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      })
+      const { statusCode, headers, body } = await this.#send(url, request, signal)
       const flat = flattenHeaders(headers)
       const bytesMax = request.bytesMax ?? this.#limits.responseBytesMax
       const bytes = await readBody(body, flat, bytesMax, { host, status: statusCode })
@@ -174,6 +224,45 @@ export class SafeFetch implements HttpClient {
     } finally {
       admission.leave()
     }
+  }
+
+  #enter(host: string): { readonly leave: () => void } {
+    const admission = this.#hosts.enter(host)
+    if (admission.ok) return admission
+    const { detail, retryAfterMs } = admission
+    throw requestError('limited', `request: ${detail}`, { host, retryAfterMs })
+  }
+
+  #send(
+    url: URL,
+    request: Pick<SafeRequest, 'method' | 'headers' | 'body'>,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    return this.#agent.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: request.method ?? 'GET',
+      headers: {
+        'user-agent': this.#userAgent,
+        ...request.headers,
+        'accept-encoding': 'identity',
+      },
+      body: request.body ?? null,
+      signal,
+      // The deadline covers both; these would only fire after it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+  }
+
+  /** The error of a body that has begun: what breaks it off is `truncated`. */
+  #classifyBody(error: unknown, host: string, signal: AbortSignal | undefined): SkeinError {
+    const { fields } = this.#classify(error, host, signal, false)
+    if (fields['why'] === 'aborted' || fields['why'] === 'stopped') {
+      return requestError(fields['why'], `response: ${fields['why']}`, { host }, error)
+    }
+    const detail = codeOf(error) ?? messageOf(error)
+    return requestError('truncated', 'response: broke off', { host, detail }, error)
   }
 
   #classify(
@@ -186,7 +275,16 @@ export class SafeFetch implements HttpClient {
     if (expired) return requestError('timeout', 'request: timed out', { host }, error)
     if (this.#stop.signal.aborted) return requestError('stopped', 'request: stopped', { host })
     if (signal?.aborted === true) return requestError('aborted', 'request: aborted', { host })
-    const isTimeout = codeOf(error)?.endsWith('TIMEOUT') === true
+    const code = codeOf(error) ?? ''
+    if (code === 'UND_ERR_HEADERS_OVERFLOW') {
+      return requestError('too-large', 'response: headers are too large', { host }, error)
+    }
+    // What came is not HTTP, or contradicts itself.
+    if (error instanceof errors.HTTPParserError) {
+      const detail = messageOf(error)
+      return requestError('malformed', 'response: not HTTP', { host, detail }, error)
+    }
+    const isTimeout = code.endsWith('TIMEOUT')
     const detail = codeOf(error) ?? messageOf(error)
     return isTimeout
       ? requestError('timeout', 'request: timed out', { host, detail }, error)
@@ -222,21 +320,33 @@ function createCheckedConnector(
   }
 }
 
+/** Refuses a body by its headers. Returns the length that they announce, or null. */
+function checkBodyHead(
+  body: Dispatcher.ResponseData['body'],
+  headers: ReadonlyMap<string, string>,
+  bytesMax: number,
+  fields: { readonly host: string; readonly status: number },
+): number | null {
+  // Destroying the body may make it report that; nobody else listens by then.
+  body.on('error', () => {})
+  const encoding = headers.get('content-encoding') ?? 'identity'
+  const announced = headers.get('content-length')
+  const isTooLarge = Number(announced ?? 0) > bytesMax
+  if (encoding !== 'identity' || isTooLarge) {
+    body.destroy()
+    if (isTooLarge) throw requestError('too-large', 'response: too large', fields)
+    throw requestError('encoding', 'response: compressed against our request', fields)
+  }
+  return announced !== undefined && /^\d{1,15}$/.test(announced) ? Number(announced) : null
+}
+
 async function readBody(
   body: Dispatcher.ResponseData['body'],
   headers: ReadonlyMap<string, string>,
   bytesMax: number,
   fields: { readonly host: string; readonly status: number },
 ): Promise<Uint8Array> {
-  // Destroying the body below may make it report that; nobody else listens by then.
-  body.on('error', () => {})
-  const encoding = headers.get('content-encoding') ?? 'identity'
-  const isTooLarge = Number(headers.get('content-length') ?? 0) > bytesMax
-  if (encoding !== 'identity' || isTooLarge) {
-    body.destroy()
-    if (isTooLarge) throw requestError('too-large', 'response: too large', fields)
-    throw requestError('encoding', 'response: compressed against our request', fields)
-  }
+  checkBodyHead(body, headers, bytesMax, fields)
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
@@ -262,37 +372,4 @@ function flattenHeaders(
     if (value !== undefined) flat.set(name, typeof value === 'string' ? value : value.join(', '))
   }
   return flat
-}
-
-interface Deadline {
-  readonly signal: AbortSignal
-  hasExpired(): boolean
-  clear(): void
-}
-
-/** Aborts after `timeoutMs` or with any of `signals`, and lets go of them when cleared. */
-function createDeadline(
-  clock: Clock,
-  timeoutMs: number,
-  signals: readonly (AbortSignal | undefined)[],
-): Deadline {
-  const controller = new AbortController()
-  let expired = false
-  const abort = (): void => controller.abort()
-  const timer = clock.after(timeoutMs, () => {
-    expired = true
-    abort()
-  })
-  for (const signal of signals) {
-    if (signal?.aborted === true) abort()
-    signal?.addEventListener('abort', abort, { once: true })
-  }
-  return {
-    signal: controller.signal,
-    hasExpired: () => expired,
-    clear() {
-      timer.cancel()
-      for (const signal of signals) signal?.removeEventListener('abort', abort)
-    },
-  }
 }

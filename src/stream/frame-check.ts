@@ -52,15 +52,25 @@ export function isSeq(value: unknown): value is number {
  * blocks or DID methods mean.
  */
 export function checkBody(type: MessageType | '#info', body: RawBody): Fault | null {
-  const special = type === '#info' ? null : checkFields(type, body)
-  if (special !== null) return special
-  if (!is(SCHEMAS[type], body)) return fail('frame-schema', faultyField(type, body))
-  return checkWireForms(type, body)
+  const tooLarge = checkSizes(type, body)
+  if (tooLarge !== null) return tooLarge
+  // Nearly all bodies are good, so the schema comes first and the reason is looked for afterwards.
+  if (!is(SCHEMAS[type], body)) {
+    const special = type === '#info' ? null : checkFields(type, body)
+    return special ?? fail('frame-schema', faultyField(type, body))
+  }
+  if (type === '#info') return null
+  return checkBeyondSchema(type, body) ?? checkWireForms(type, body)
+}
+
+/** What the schema leaves open. */
+function checkBeyondSchema(type: MessageType, body: RawBody): Fault | null {
+  if (type === '#sync' && !isTid(body['rev'])) return badText('rev-invalid', 'rev', body)
+  if (!isSeq(body['seq'])) return fail('frame-schema', `${type}: seq is not an integer from 1`)
+  return null
 }
 
 function checkFields(type: MessageType, body: RawBody): Fault | null {
-  const tooLarge = checkSizes(type, body)
-  if (tooLarge !== null) return tooLarge
   const didField = type === '#commit' ? 'repo' : 'did'
   if (isTextWithout(body[didField], isDid)) return badText('did-invalid', didField, body)
   if (isTextWithout(body['time'], isDatetime)) return badText('time-invalid', 'time', body)
@@ -74,7 +84,7 @@ function checkFields(type: MessageType, body: RawBody): Fault | null {
   return null
 }
 
-function checkSizes(type: MessageType, body: RawBody): Fault | null {
+function checkSizes(type: MessageType | '#info', body: RawBody): Fault | null {
   if (type === '#account') {
     const status = body['status']
     if (typeof status !== 'string') return null

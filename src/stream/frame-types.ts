@@ -108,6 +108,8 @@ export interface UnknownFrame {
   readonly type: string
   /** Present when the body has an integer `seq` in range, so that a cursor may move past it. */
   readonly seq?: number
+  /** What was decoded; none of it has been looked at. */
+  readonly body: Readonly<Record<string, unknown>>
 }
 
 export type ParsedFrame = MessageFrame | ErrorFrame | InfoFrame | UnknownFrame

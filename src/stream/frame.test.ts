@@ -136,12 +136,12 @@ describe('parseFrame takes', () => {
   test('unknown types, with their seq when it is one', () => {
     assert.deepEqual(parseFrame(frameOf({ op: 1, t: '#new' }, { seq: 5 })), {
       ok: true,
-      value: { kind: 'unknown', type: '#new', seq: 5 },
+      value: { kind: 'unknown', type: '#new', seq: 5, body: { seq: 5 } },
     })
     for (const seq of [0, -1, 'x', null]) {
       assert.deepEqual(parseFrame(frameOf({ op: 1, t: '#new' }, { seq })), {
         ok: true,
-        value: { kind: 'unknown', type: '#new' },
+        value: { kind: 'unknown', type: '#new', body: { seq } },
       })
     }
     const long = parseFrame(frameOf({ op: 1, t: 'x'.repeat(10_000) }, {}))

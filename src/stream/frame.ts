@@ -10,7 +10,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import { plainBytes, utf8 } from '../lib/bytes.ts'
-import { FRAME_BYTES_MAX, SEQ_MAX } from '../lib/limits.ts'
+import { DRISL_ITEMS_MAX, FRAME_BYTES_MAX, SEQ_MAX } from '../lib/limits.ts'
 import type { InvalidReason } from '../lib/reasons.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { checkDrisl, decodeDrisl, drislFault, findMapEntry } from '../data/drisl.ts'
@@ -61,7 +61,7 @@ export function parseFrame(received: Uint8Array): FrameResult {
   const parsedHeader = parseHeader(bytes)
   if (!parsedHeader.ok) return parsedHeader
   const header = parsedHeader.value
-  const decoded = decodeDrisl(bytes.subarray(header.end))
+  const decoded = decodeDrisl(bytes, DRISL_ITEMS_MAX, header.end)
   if (!decoded.ok) return fail('frame-malformed', `body: ${decoded.reason}`)
   const body = decoded.value
   if (!isRawBody(body)) return fail('frame-malformed', 'body is not a map')
@@ -151,6 +151,7 @@ function unknownFrame(type: string, body: RawBody): ParsedFrame {
     kind: 'unknown',
     type: type.slice(0, TEXT_CHARS_MAX),
     ...(isSeq(seq) ? { seq } : {}),
+    body,
   }
 }
 

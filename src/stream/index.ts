@@ -13,13 +13,21 @@
  * | backoff.ts | reconnect delays | anywhere |
  * | subscriber-machine.ts | a subscription's life as a pure function | anywhere |
  * | subscriber.ts | a subscription | anywhere, with a transport |
+ * | sequence-watch.ts | restarts and repeats of a sequence, stepping over a message | anywhere |
+ * | cursor-tracker.ts | how far a stream has been finished | anywhere |
  * | transport.ts | what a subscription needs of a WebSocket client | anywhere |
  * | ws-transport.ts | that client on `ws` | Node |
+ * | web-transport.ts | that client on the runtime's `WebSocket` | anywhere |
+ * | runtime-transport.ts | the one of these that fits the runtime | anywhere |
+ * | held-messages.ts | what arrives while a reader is paused | anywhere |
  * | log-source.ts | what the server reads from | anywhere |
  * | session-rules.ts | position, pace and limits of a subscriber, pure | anywhere |
  * | session.ts | one subscriber's socket | Node |
  * | broadcaster.ts | all subscribers | Node |
  * | refusal.ts | HTTP answers to upgrades that are not taken | Node |
+ *
+ * The last three make up the server; index.web.ts leaves them and `ws-transport.ts` out, for
+ * browsers and workers.
  *
  * Who owns what: a {@link Subscriber} owns one connection at a time and nothing else; the cursor
  * and the backoff are its owner's to keep. A {@link Broadcaster} owns the sockets that it accepted;
@@ -30,31 +38,8 @@
  *
  * @module
  */
-export * from './frame-types.ts'
-export { type FrameResult, encodeWireFrame, parseFrame } from './frame.ts'
-export { STATUS_BYTES_MAX } from './frame-check.ts'
-export { encodeErrorFrame, encodeInfoFrame, encodeMessageFrame } from './own-frames.ts'
-export { type PayloadRange, payloadRange, wrapFrame } from './wire-frame.ts'
-export { type CursorStart, type SeqWindow, cursorParameters, resolveCursor } from './cursor.ts'
-export { BACKOFF_BASE_MS, BACKOFF_MAX_MS } from './backoff.ts'
-export { type BackoffState, NO_BACKOFF } from './subscriber-machine.ts'
-export {
-  SUBSCRIBE_REPOS_PATH,
-  Subscriber,
-  type SubscriberClose,
-  type SubscriberListener,
-  type SubscriberOptions,
-  type SubscriberPhase,
-  subscribeReposUrl,
-} from './subscriber.ts'
-export type {
-  Transport,
-  TransportClose,
-  TransportConnection,
-  TransportListener,
-} from './transport.ts'
+export * from './index.web.ts'
 export { WsTransport, type WsTransportOptions } from './ws-transport.ts'
-export type { LogChunk, LogSource } from './log-source.ts'
 export { SESSION_LIMITS, type SessionLimits } from './session-rules.ts'
 export type { EndReason, SessionView } from './session.ts'
 export {

@@ -32,7 +32,7 @@ class Driver {
   }
 
   closed(random = 0, askedMs: number | null = null): string[] {
-    return this.send({ kind: 'closed', random, retryAfterMs: askedMs })
+    return this.send({ kind: 'closed', random, retryAfterMs: askedMs, isRenewal: false })
   }
 }
 
@@ -50,6 +50,20 @@ function openDriver(attempt = 0): Driver {
   driver.send('opened')
   return driver
 }
+
+test('a connection that its transport renews is made again at once, and counts for nothing', () => {
+  const renewal = { kind: 'closed', random: 0, retryAfterMs: null, isRenewal: true } as const
+  for (const attempt of [0, 3]) {
+    const driver = openDriver(attempt)
+    assert.deepEqual(driver.send(renewal), ['timer 15000', 'connect'])
+    assert.equal(driver.state.attempt, attempt)
+    driver.send('opened')
+    assert.deepEqual(driver.closed(), [
+      `backoff ${attempt + 1} ${driver.ms + 1_000 * 2 ** attempt}`,
+      `timer ${1_000 * 2 ** attempt}`,
+    ])
+  }
+})
 
 describe('backoff', () => {
   test('grows from 1 to 2 s to half an hour to an hour, and stays there', () => {

@@ -11,7 +11,8 @@
  * ```
  *
  * Two times run beside each other: `nowMs` is wall time and is used only for the moment of the next
- * attempt, which outlives the process; `monotonicMs` measures everything else.
+ * attempt, which outlives the process; `monotonicMs` measures everything else. A connection that
+ * its transport renews goes from open to connecting without a wait.
  */
 import { BACKOFF_BASE_MS, BACKOFF_MAX_MS, backoffMs } from './backoff.ts'
 
@@ -74,6 +75,8 @@ export type SubscriberEvent =
       readonly random: number
       /** What the host asked us to wait, or null. */
       readonly retryAfterMs: number | null
+      /** The transport gave up a connection that nothing was wrong with. */
+      readonly isRenewal: boolean
     }
 
 export type SubscriberEffect =
@@ -114,6 +117,7 @@ export function step(state: SubscriberState, event: SubscriberEvent, at: Instant
       return state.phase === 'waiting' ? wake(state, at) : same(state)
     case 'closed':
       if (state.phase !== 'connecting' && state.phase !== 'open') return same(state)
+      if (event.isRenewal) return connect(state.attempt, at)
       return wait(state.attempt + 1, event.random, event.retryAfterMs, at)
     case 'stop':
       break

@@ -45,6 +45,8 @@ export interface SubscriberListener {
    * `frame-too-large` (it ends, and the next one starts from the owner's cursor as ever).
    */
   onBadMessage?(reason: InvalidReason): void
+  /** The host answered a ping: the connection lives. */
+  onPong?(): void
   onClosed?(close: SubscriberClose): void
   /** Waiting for the next attempt, or (attempt 0) healthy again. To be kept across restarts. */
   onBackoff?(backoff: BackoffState): void
@@ -110,6 +112,11 @@ export class Subscriber {
   /** Drops the connection, if there is one, and connects again after the shortest wait. */
   reconnect(): void {
     this.#connection?.terminate()
+  }
+
+  /** Sends a ping besides the regular ones, if the connection is open. */
+  ping(): void {
+    if (this.#state.phase === 'open') this.#connection?.ping()
   }
 
   /** Stops reading from the host; TCP holds it back. Lasts over reconnects. */
@@ -187,7 +194,7 @@ export class Subscriber {
       onOpen: () => this.#opened(),
       onMessage: (bytes) => this.#message(bytes),
       onText: () => this.#text(),
-      onPong: () => this.#dispatch({ kind: 'heard' }),
+      onPong: () => this.#pong(),
       onTooLarge: () => this.#tooLarge(),
       onClose: (close) => this.#closed(close),
     })
@@ -216,6 +223,12 @@ export class Subscriber {
     this.#options.listener.onBadMessage?.('frame-not-binary')
   }
 
+  #pong(): void {
+    if (this.#state.phase !== 'open') return
+    this.#dispatch({ kind: 'heard' })
+    this.#options.listener.onPong?.()
+  }
+
   #tooLarge(): void {
     if (this.#state.phase !== 'open') return
     this.#cause = 'frame-too-large'
@@ -228,6 +241,8 @@ export class Subscriber {
     if (this.#state.phase === 'stopped') return
     const { listener, random } = this.#options
     listener.onClosed?.({ ...close, hadProgress: this.#hadProgress, cause: this.#cause })
-    this.#dispatch({ kind: 'closed', random: random.next(), retryAfterMs: close.retryAfterMs })
+    const { retryAfterMs } = close
+    const isRenewal = close.renewal !== undefined
+    this.#dispatch({ kind: 'closed', random: random.next(), retryAfterMs, isRenewal })
   }
 }

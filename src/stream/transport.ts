@@ -1,11 +1,14 @@
 /**
- * What a subscriber needs of a WebSocket client. ./ws-transport.ts implements it for Node; other
- * runtimes and tests bring their own.
+ * What a subscriber needs of a WebSocket client. ./ws-transport.ts implements it for Node,
+ * ./web-transport.ts for browsers and other runtimes; tests bring their own.
  */
 
 /** How an attempt or a connection ended. */
 export interface TransportClose {
-  /** WebSocket close code; 1005 when the peer gave none, 1006 when there was no close frame. */
+  /**
+   * WebSocket close code; 1005 when the peer gave none, 1006 when there was no close frame. Where
+   * the runtime tells, 1002 stands for a peer whose bytes broke the WebSocket protocol.
+   */
   readonly code: number
   /** The peer's reason, or the error that ended the attempt. */
   readonly reason: string
@@ -13,6 +16,12 @@ export interface TransportClose {
   readonly httpStatus: number | null
   /** What that answer's Retry-After asks for, capped; null when it does not. */
   readonly retryAfterMs: number | null
+  /**
+   * Set when the transport gave up a connection with which nothing was wrong, because its runtime
+   * cannot do otherwise: nothing was heard and it cannot ping, or more was sent than it keeps for a
+   * paused reader. Connect again at once; it says nothing against the peer.
+   */
+  readonly renewal?: 'unheard' | 'held-back'
 }
 
 /** Callbacks of one connection. `onClose` comes once and last; nothing comes after it. */
@@ -29,6 +38,7 @@ export interface TransportListener {
 }
 
 export interface TransportConnection {
+  /** Asks for `onPong`. Does nothing where the runtime cannot. */
   ping(): void
   /** Stops delivery: after it returns no message is delivered until `resume`. */
   pause(): void

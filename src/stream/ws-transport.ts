@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { FRAME_BYTES_MAX } from '../lib/limits.ts'
 import { retryAfterMs } from './backoff.ts'
+import { HeldMessages } from './held-messages.ts'
 import type { Transport, TransportConnection, TransportListener } from './transport.ts'
 
 /** How long a polite close may take before the socket is destroyed. */
@@ -81,12 +82,10 @@ class WsConnection implements TransportConnection {
   readonly #socket: WebSocket
   readonly #listener: TransportListener
   readonly #clock: Clock
-  #paused = false
-  #draining = false
+  readonly #held: HeldMessages
   #closed = false
-  #held: (Uint8Array | null)[] = []
-  #heldBytes = 0
   #error = ''
+  #brokeProtocol = false
   #httpStatus: number | null = null
   #retryAfterMs: number | null = null
 
@@ -94,6 +93,10 @@ class WsConnection implements TransportConnection {
     this.#socket = socket
     this.#listener = listener
     this.#clock = clock
+    this.#held = new HeldMessages(HELD_BYTES_MAX, (message) => {
+      if (message === null) listener.onText()
+      else listener.onMessage(message)
+    })
     socket.on('open', () => listener.onOpen())
     socket.on('pong', () => listener.onPong())
     socket.on('message', (data, isBinary) => this.#receive(isBinary ? data : null))
@@ -113,14 +116,12 @@ class WsConnection implements TransportConnection {
   }
 
   pause(): void {
-    this.#paused = true
+    this.#held.pause()
     this.#socket.pause()
   }
 
   resume(): void {
-    this.#paused = false
-    this.#drain()
-    if (!this.#paused) this.#socket.resume()
+    if (this.#held.resume()) this.#socket.resume()
   }
 
   close(): void {
@@ -140,55 +141,29 @@ class WsConnection implements TransportConnection {
   /** From here on no message is wanted. */
   #drop(): void {
     this.#closed = true
-    this.#held = []
-    this.#heldBytes = 0
+    this.#held.drop()
   }
 
   /** `data` is null for a text message. */
   #receive(data: WebSocket.RawData | null): void {
     if (this.#closed) return
     assert(data === null || data instanceof Uint8Array, 'ws delivers nodebuffer messages')
-    if (!this.#paused && this.#held.length === 0) {
-      this.#deliver(data)
-      return
-    }
-    this.#held.push(data)
-    this.#heldBytes += data === null ? 0 : data.length
-    if (this.#heldBytes > HELD_BYTES_MAX) {
-      this.#error = 'messages kept arriving on a paused socket'
-      this.terminate()
-    }
-  }
-
-  #deliver(data: Uint8Array | null): void {
-    if (data === null) this.#listener.onText()
-    else this.#listener.onMessage(data)
-  }
-
-  /** Delivers what was held until the listener pauses again. It may pause or close in each call. */
-  #drain(): void {
-    if (this.#draining) return
-    this.#draining = true
-    let taken = 0
-    const held = this.#held
-    while (taken < held.length && !this.#paused && !this.#closed) {
-      const data = held[taken++] ?? null
-      this.#heldBytes -= data === null ? 0 : data.length
-      this.#deliver(data)
-    }
-    this.#draining = false
-    if (!this.#closed) held.splice(0, taken)
+    if (this.#held.take(data)) return
+    this.#error = 'messages kept arriving on a paused socket'
+    this.terminate()
   }
 
   #fail(error: Error & { code?: unknown }): void {
     if (this.#error === '') this.#error = error.message
     if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#listener.onTooLarge()
+    else if (String(error.code).startsWith('WS_ERR_')) this.#brokeProtocol = true
   }
 
   #finish(code: number, reason: string): void {
     this.#drop()
     this.#listener.onClose({
-      code,
+      // What we tell a peer whose bytes are no WebSocket frame, where it says nothing itself.
+      code: code === 1006 && this.#brokeProtocol ? 1002 : code,
       reason: (reason === '' ? this.#error : reason).slice(0, REASON_CHARS_MAX),
       httpStatus: this.#httpStatus,
       retryAfterMs: this.#retryAfterMs,
