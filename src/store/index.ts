@@ -3,9 +3,11 @@
  * State in SQL, on embedded SQLite.
  *
  * - `database.ts`: opens the file and sets it up
- * - `schemas.ts`: the two databases there are; `migrations.ts`, `host-migrations.ts`: their steps,
- *   run by `migrate.ts` with kysely
+ * - `schemas.ts`: the databases there are; `migrations.ts`, `host-migrations.ts`,
+ *   `consumer-migrations.ts`: their steps, run by `migrate.ts` with kysely
  * - `relay-store.ts`: hosts, accounts and heads of a relay
+ * - `consumer-state.ts`: what a consumer remembers: heads, records, marks, quarantine, cursors;
+ *   `consumer-store.ts` keeps it
  * - `identity-rows.ts`: the disk cache of identities
  * - `repo-store.ts`: accounts, records and outgoing events of a repository host; `block-rows.ts`,
  *   `blob-rows.ts`: its blocks and blobs
@@ -20,6 +22,8 @@
 export * from './blob-files.ts'
 export * from './blob-rows.ts'
 export * from './block-rows.ts'
+export type * from './consumer-state.ts'
+export * from './consumer-store.ts'
 export * from './database.ts'
 export * from './identity-rows.ts'
 export * from './relay-store.ts'

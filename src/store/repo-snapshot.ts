@@ -158,8 +158,13 @@ export class SnapshotPool {
     if (this.#closed || this.#snapshots.size >= this.#max) return null
     return guarded('open snapshot', () => {
       const reader = this.#idle.pop() ?? new Reader(this.#file)
-      // The transaction begins with what it first reads.
-      reader.connection.exec('BEGIN; SELECT 1 FROM setting')
+      try {
+        // The transaction begins with what it first reads.
+        reader.connection.exec('BEGIN; SELECT 1 FROM setting')
+      } catch (error) {
+        reader.connection.close()
+        throw error
+      }
       const snapshot = new RepoSnapshot(reader, repoId, () => {
         this.#snapshots.delete(snapshot)
         reader.connection.exec('COMMIT; PRAGMA shrink_memory')

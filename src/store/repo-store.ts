@@ -34,7 +34,10 @@ export interface HostedAccountRow {
   readonly status: HostedAccountStatus
   /** Whether any `#account` event has told of it. */
   readonly announced: boolean
-  /** Seq of the event that said that it is not active; null while it is, or when none did. */
+  /**
+   * Seq of the event that said that it is not active; null while it is, or when none did. An account
+   * that was deleted and has come back keeps that of its deletion until it is next inactive.
+   */
   readonly inactiveSeq: number | null
   /** Number under which its blocks and records are; null when there are none. */
   readonly repoId: number | null
@@ -161,7 +164,7 @@ export class RepoStore {
     return rows.map(accountOf)
   }
 
-  /** Accounts that became inactive at or after a seq: what replay must leave out. */
+  /** Accounts that were inactive or deleted at or after a seq: what replay must leave out. */
   inactiveSince(seq: number): HostedAccountRow[] {
     const rows = guarded('list inactive accounts', () =>
       this.#connection

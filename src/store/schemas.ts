@@ -1,4 +1,4 @@
-/** The two databases there are: a relay's state and a repository host's. */
+/** The databases there are: a relay's state, a repository host's, a consumer's. */
 import type { Migration } from 'kysely/migration'
 
 /** A schema: what its file must be brought to, and how. */
@@ -20,4 +20,9 @@ export const RELAY_SCHEMA: Schema = {
 export const HOST_SCHEMA: Schema = {
   version: 1,
   migrations: async () => (await import('./host-migrations.ts')).HOST_MIGRATIONS,
+}
+
+export const CONSUMER_SCHEMA: Schema = {
+  version: 1,
+  migrations: async () => (await import('./consumer-migrations.ts')).CONSUMER_MIGRATIONS,
 }

@@ -188,8 +188,8 @@ async function compareSince(
   // An import is another repository: of what was before, nothing is known.
   const imported = account.steps.findLast(({ kind }) => kind === 'import')?.rev ?? ''
   const isKnown = since >= imported && account.stepAt(since) !== null
-  // One before all that is known stands for the empty repository, whose root everybody has.
-  const known = cidsOf(streamOrder(isKnown ? account.recordsAt(since) : new Map()))
+  // Before all that is known there was nothing: the root of an empty repository is new as well.
+  const known = cidsOf(isKnown ? streamOrder(account.recordsAt(since)) : [])
   for (const { cid } of whole) {
     if (!known.has(cid) && !blocks.has(cid)) told(`block ${cid} is not there`)
   }

@@ -34,7 +34,11 @@ class HostProcess {
     this.#child.on('message', (message) => this.#receive(message as ChildMessage))
     // The channel closes when all that was sent has been read; the process may be gone before.
     this.#child.once('disconnect', () => this.#lose())
+    const kill = (): void => void this.#child.kill('SIGKILL')
+    // Before the directory goes, which a host that lives on would write to.
+    process.prependListener('exit', kill)
     this.#child.once('exit', (code, signal) => {
+      process.off('exit', kill)
       this.#ready.reject(new Error(`a host ended with ${signal ?? code ?? 'nothing'}`))
       this.#ended.resolve()
     })

@@ -1,6 +1,7 @@
 /** `npm run oracle -- --seeds N`: runs the oracle for many seeds and prints those that fail. */
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../src/lib/errors.ts'
+import { type ConsumerOracleOptions, runConsumerOracle } from './consumer.ts'
 import { type OracleOptions, runOracle } from './oracle.ts'
 import { type RealHostsOptions, runRealHosts } from './real-hosts.ts'
 
@@ -14,11 +15,16 @@ accounts that write, change and move between them, and a real relay. What was ac
 against streams, exports, proofs, blobs and listings. The seed repeats what is done, but not when
 exactly a host dies.
 
+With --consumer: the simulated network again, read by consumers: one behind a relay, and one at each
+host, which hears all of its lies. What each was told is held against what is true, record by record.
+
   --seeds <n>    seeds to run, from --seed on (default 5)
   --seed <n>     the first seed (default 1; alone: this seed only)
   --hosts        real hosts instead of simulated ones
+  --consumer     consumers instead of a relay alone
   --rounds <n>   rounds of 20 events, 7 lies, a fault and a change (default 60); with --hosts of 8
-                 writes, two changes and, every other round, a fault (default 40)
+                 writes, two changes and, every other round, a fault (default 40); with --consumer
+                 of 20 events, 5 lies, a fault and a change (default 30)
   --late         an account that was not found in the directory goes on at once: its events are
                  lost for the five minutes in which the relay does not ask again, and the seed fails
   --help         print this
@@ -28,8 +34,19 @@ interface Arguments {
   readonly first: number
   readonly count: number
   readonly rounds: number
-  readonly hosts: 'simulated' | 'real'
+  readonly kind: 'relay' | 'real-hosts' | 'consumer'
   readonly lateAccounts: 'wait' | 'go-on'
+}
+
+const ROUNDS: Readonly<Record<Arguments['kind'], number>> = {
+  relay: 60,
+  'real-hosts': 40,
+  consumer: 30,
+}
+const FLAGS: Readonly<Record<Arguments['kind'], string>> = {
+  relay: '',
+  'real-hosts': ' --hosts',
+  consumer: ' --consumer',
 }
 
 function countOf(text: string | undefined, otherwise: number): number {
@@ -46,17 +63,22 @@ function readArguments(): Arguments | null {
       seed: { type: 'string' },
       rounds: { type: 'string' },
       hosts: { type: 'boolean' },
+      consumer: { type: 'boolean' },
       late: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
   if (values.help === true) return null
-  const isReal = values.hosts === true
+  if (values.hosts === true && values.consumer === true) {
+    throw new Error('--hosts and --consumer do not go together')
+  }
+  const kind =
+    values.hosts === true ? 'real-hosts' : values.consumer === true ? 'consumer' : 'relay'
   return {
     first: countOf(values.seed, 1),
     count: countOf(values.seeds, values.seed === undefined ? 5 : 1),
-    rounds: countOf(values.rounds, isReal ? 40 : 60),
-    hosts: isReal ? 'real' : 'simulated',
+    rounds: countOf(values.rounds, ROUNDS[kind]),
+    kind,
     lateAccounts: values.late === true ? 'go-on' : 'wait',
   }
 }
@@ -98,6 +120,24 @@ async function faultsOfRealHosts(options: RealHostsOptions): Promise<readonly st
   }
 }
 
+/** The same of consumers. */
+async function faultsOfConsumers(options: ConsumerOracleOptions): Promise<readonly string[]> {
+  const { seed } = options
+  try {
+    const report = await runConsumerOracle(options)
+    const { faults, events, lies, delivered, repairs, refused, records, fired, tookMs } = report
+    print(
+      `seed ${seed}: ${events} honest events, ${lies} lies, ` +
+        `faults of ${Object.keys(fired).length} kinds; ${delivered} deliveries, ` +
+        `${refused} refusals, ${repairs} repositories fetched, ${records} records, ` +
+        `${Math.round(tookMs / 100) / 10} s`,
+    )
+    return faults
+  } catch (error) {
+    return [messageOf(error)]
+  }
+}
+
 async function main(): Promise<number> {
   let options: Arguments | null
   try {
@@ -110,16 +150,18 @@ async function main(): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const { first, count, rounds, hosts, lateAccounts } = options
+  const { first, count, rounds, kind, lateAccounts } = options
   const failed: number[] = []
   for (let seed = first; seed < first + count; seed++) {
-    const faults =
-      hosts === 'real'
-        ? await faultsOfRealHosts({ seed, rounds })
-        : await faultsOf({ seed, rounds, lateAccounts })
+    const run = {
+      relay: () => faultsOf({ seed, rounds, lateAccounts }),
+      'real-hosts': () => faultsOfRealHosts({ seed, rounds }),
+      consumer: () => faultsOfConsumers({ seed, rounds }),
+    }
+    const faults = await run[kind]()
     if (faults.length === 0) continue
     failed.push(seed)
-    const flags = (hosts === 'real' ? ' --hosts' : '') + (lateAccounts === 'go-on' ? ' --late' : '')
+    const flags = FLAGS[kind] + (lateAccounts === 'go-on' ? ' --late' : '')
     print(`seed ${seed} FAILS: npm run oracle -- --seed ${seed} --rounds ${rounds}${flags}`)
     for (const fault of faults) print(`  ${fault}`)
   }
@@ -127,4 +169,8 @@ async function main(): Promise<number> {
   return failed.length === 0 ? 0 : 1
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // Ends through the exit handlers, which remove the files of the run.
+  process.once(signal, () => process.exit(130))
+}
 process.exitCode = await main()
