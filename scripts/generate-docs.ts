@@ -1,6 +1,7 @@
 /**
- * Writes docs/generated/*.md from the lists in the source. With `--check` it writes nothing and
- * exits with 1 when a page is not what the source says.
+ * Writes docs/generated from the lists and declarations in the source, and the generated parts of
+ * docs/client. With `--check` it writes nothing and exits with 1 when a page is not what the source
+ * says.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,27 +11,47 @@ import * as httpLimits from '../src/http/http-limits.ts'
 import { ERROR_CODES } from '../src/lib/errors.ts'
 import * as limits from '../src/lib/limits.ts'
 import { REASONS } from '../src/lib/reasons.ts'
+import { HOST_METRICS } from '../src/ops/host-metrics.ts'
 import { metricsMarkdown } from '../src/ops/metrics.ts'
 import { optionsMarkdown } from '../src/ops/option-docs.ts'
 import { RELAY_METRICS } from '../src/ops/relay-metrics.ts'
 import { RELAY_OPTIONS } from '../src/ops/relay-options.ts'
 import { SIM_OPTIONS } from '../src/ops/sim-options.ts'
+import { apiPages } from './api-pages.ts'
+import { commandsPage } from './command-page.ts'
+import { Declarations } from './declarations.ts'
+import { generatedParts, methodSignatures, withPart } from './method-pages.ts'
 
 const ROOT = new URL('../', import.meta.url)
 
 /** Where the pages are. */
 export const GENERATED_DIRECTORY: URL = new URL('docs/generated/', ROOT)
 
-/** Every generated page: its file name and its text. */
+/** Every generated page: its name below docs/generated, or `../` and one below docs, and its text. */
 export function generatedPages(): ReadonlyMap<string, string> {
+  using declarations = new Declarations()
   return new Map([
+    ...apiPages(declarations),
+    ...clientPages(declarations),
     ['reasons.md', reasonsPage()],
     ['errors.md', errorsPage()],
     ['limits.md', limitsPage()],
     ['options.md', optionsMarkdown('Options of `skein relay`', RELAY_OPTIONS)],
+    ['commands.md', commandsPage()],
     ['sim-options.md', optionsMarkdown('Options of `skein sim`', SIM_OPTIONS)],
-    ['metrics.md', metricsMarkdown('Metrics of `skein relay`', RELAY_METRICS)],
+    ['metrics.md', metricsPage()],
   ])
+}
+
+/** The pages of the client as they are, with what is generated of them renewed. */
+function clientPages(declarations: Declarations): readonly (readonly [string, string])[] {
+  const { declarations: found } = declarations.file('client/sync-client')
+  const client = found.find(({ name }) => name === 'SyncClient')
+  const parts = generatedParts(methodSignatures(client?.signature ?? ''))
+  return [...parts].map(([path, part]) => {
+    const name = path.replace(/^docs\//, '../')
+    return [name, withPart(readPage(name) ?? '', part)]
+  })
 }
 
 /** Names of the pages whose file is missing or differs. */
@@ -64,6 +85,14 @@ function reasonsPage(): string {
     table(['reason', 'kind', 'meaning'], rows),
     '',
   ].join('\n')
+}
+
+function metricsPage(): string {
+  const tables = [
+    metricsMarkdown('`skein relay`', RELAY_METRICS),
+    metricsMarkdown('A repository host', HOST_METRICS),
+  ]
+  return ['# Metrics\n', ...tables.map((text) => `#${text}`)].join('\n')
 }
 
 function errorsPage(): string {
@@ -111,13 +140,10 @@ function main(args: readonly string[]): number {
       process.stderr.write(`docs/generated/${name} is stale: npm run docs\n`)
     return stale.length === 0 ? 0 : 1
   }
-  mkdirSync(GENERATED_DIRECTORY, { recursive: true })
-  for (const [name, text] of generatedPages()) {
-    writeFileSync(new URL(name, GENERATED_DIRECTORY), text)
-  }
-  process.stdout.write(
-    `docs/generated: ${stale.length} of ${generatedPages().size} pages changed\n`,
-  )
+  mkdirSync(new URL('api/', GENERATED_DIRECTORY), { recursive: true })
+  const pages = generatedPages()
+  for (const [name, text] of pages) writeFileSync(new URL(name, GENERATED_DIRECTORY), text)
+  process.stdout.write(`docs: ${stale.length} of ${pages.size} pages changed\n`)
   return 0
 }
 

@@ -9,10 +9,11 @@ import { SkeinError } from '../lib/errors.ts'
 import { VERSION } from '../ops/build-info.ts'
 import { optionUsage } from '../ops/option-docs.ts'
 import type { OptionTable } from '../ops/option-table.ts'
-import { RELAY_OPTIONS, type RelayOptions } from '../ops/relay-options.ts'
+import { RELAY_OPTIONS } from '../ops/relay-options.ts'
 import type { CliIo, StopSignal } from './io.ts'
 import { runCli } from './program.ts'
-import type { RelayDependencies, RunningRelay } from './relay-command.ts'
+import type { StartRelayOptions } from '../server/start-relay.ts'
+import type { RunningRelay } from './relay-command.ts'
 
 interface Ended {
   readonly code: number | null
@@ -115,7 +116,7 @@ interface Fixture {
   readonly out: string[]
   readonly err: string[]
   readonly exits: number[]
-  readonly started: { options: RelayOptions; dependencies: RelayDependencies }[]
+  readonly started: StartRelayOptions[]
   stops: number
   signal(name: StopSignal): void
   run(args: readonly string[], relay?: Partial<RunningRelay> | Error): Promise<number>
@@ -134,6 +135,10 @@ function fixture(environment: Record<string, string> = {}): Fixture {
       stdout: (line) => void fix.out.push(line),
       stderr: (line) => void fix.err.push(line),
       stdoutIsTerminal: false,
+      stderrIsTerminal: false,
+      columns: 80,
+      outputClosed: new AbortController().signal,
+      write: () => Promise.reject(new Error('not used')),
       environment,
       onStopSignal(listener) {
         listeners.add(listener)
@@ -147,9 +152,9 @@ function fixture(environment: Record<string, string> = {}): Fixture {
     },
     run: (args, relay = {}) =>
       runCli(args, fix.io, {
-        loadRelay: async () => async (options, dependencies) => {
+        loadRelay: async () => async (options) => {
           if (relay instanceof Error) throw relay
-          fix.started.push({ options, dependencies })
+          fix.started.push(options)
           return {
             address: '127.0.0.1:2470',
             metricsAddress: null,
@@ -180,7 +185,7 @@ describe('skein relay', () => {
       '--check=rev-future=warn',
     ])
     await until(() => fix.started.length === 1)
-    const { options } = fix.started[0] ?? assert.fail()
+    const options = fix.started[0] ?? assert.fail()
     assert.deepEqual(options.hosts, ['a.test', 'b.test'])
     assert.equal(options.replayWindow, 7_200_000)
     assert.equal(options.requestCrawl, false)
@@ -194,7 +199,7 @@ describe('skein relay', () => {
     const fix = fixture({ SKEIN_REQUEST_CRAWL: 'false', SKEIN_ALLOW_PRIVATE_NETWORK: 'true' })
     const ended = fix.run(['relay', '--request-crawl', '--no-allow-private-network'])
     await until(() => fix.started.length === 1)
-    const { options } = fix.started[0] ?? assert.fail()
+    const options = fix.started[0] ?? assert.fail()
     assert.equal(options.requestCrawl, true)
     assert.equal(options.allowPrivateNetwork, false)
     fix.signal('SIGINT')
@@ -212,7 +217,7 @@ describe('skein relay', () => {
     assert.match(shown, /requestCrawl/)
     assert.match(shown, /hosts {7}a\.test/)
     assert.deepEqual(fix.out, [], 'standard output is for log lines')
-    fix.started[0]?.dependencies.logger.info('x')
+    fix.started[0]?.logger?.info('x')
     assert.match(fix.out.join(''), /^\{"level":"info"/)
     fix.signal('SIGTERM')
     await ended

@@ -10,7 +10,14 @@ export interface CliIo {
   stdout(text: string): void
   /** What is meant for a person: announcements and errors. */
   stderr(text: string): void
+  /** Results in pieces; resolves when there is room for more. Bytes are copied or sent by then. */
+  write(piece: Uint8Array | string): Promise<void>
   readonly stdoutIsTerminal: boolean
+  readonly stderrIsTerminal: boolean
+  /** Width of the terminal, columns; 80 where there is none. */
+  readonly columns: number
+  /** Aborts when the reader of standard output goes away (`| head`). */
+  readonly outputClosed: AbortSignal
   readonly environment: Environment
   /** Calls `listener` at each stop signal; returns what removes it. */
   onStopSignal(listener: (signal: StopSignal) => void): () => void
@@ -18,5 +25,18 @@ export interface CliIo {
   exit(code: number): void
 }
 
-/** Exit codes: success, a failure of the environment, a mistake in how the command was called. */
-export const EXIT = { ok: 0, failure: 1, usage: 2 } as const
+/** Exit codes, the same for every command. docs/cli.md explains them. */
+export const EXIT = {
+  /** What was asked for has been done. */
+  ok: 0,
+  /** The environment failed: a network, a service, a disk. Trying again may help. */
+  failure: 1,
+  /** The command was called in a way that it does not understand. */
+  usage: 2,
+  /** What was asked for is not there, or not active; trying again says the same. */
+  absent: 3,
+  /** Something was there, and did not verify. */
+  unverified: 4,
+  /** Ctrl-C came before the end, by the shell's convention. */
+  interrupted: 130,
+} as const

@@ -7,10 +7,23 @@ import { reportError } from './report-error.ts'
 
 const SIGNALS: readonly StopSignal[] = ['SIGTERM', 'SIGINT']
 
+const outputClosed = new AbortController()
+
 const io: CliIo = {
   stdout: (text) => void process.stdout.write(text),
+  write: (piece) =>
+    new Promise((resolve) => {
+      // Called back when the piece has been handed on, and with an error when nobody reads it.
+      process.stdout.write(piece, () => resolve())
+    }),
   stderr: (text) => void process.stderr.write(text),
   stdoutIsTerminal: process.stdout.isTTY,
+  stderrIsTerminal: process.stderr.isTTY,
+  get columns() {
+    // Zero or nothing where there is no terminal.
+    return process.stderr.columns > 0 ? process.stderr.columns : 80
+  },
+  outputClosed: outputClosed.signal,
   environment: process.env,
   onStopSignal(listener) {
     for (const signal of SIGNALS) process.on(signal, listener)
@@ -22,7 +35,7 @@ const io: CliIo = {
 }
 
 // A reader that goes away (`| head`) ends neither a relay nor its log with an exception.
-process.stdout.on('error', () => {})
+process.stdout.on('error', () => outputClosed.abort())
 process.stderr.on('error', () => {})
 
 // A mistake of ours: the state on disk is as after a crash, which recovery is made for.

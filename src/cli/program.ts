@@ -8,9 +8,16 @@ import { checkEnvironment } from '../ops/options.ts'
 import { parseRelayOptions, RELAY_OPTIONS } from '../ops/relay-options.ts'
 import { DEMO_OPTIONS, parseDemoOptions, parseSimOptions, SIM_OPTIONS } from '../ops/sim-options.ts'
 import { addOptions, flagsOf } from './command-options.ts'
+import { addBlobCommands } from './blob-commands.ts'
+import { addCallCommand } from './call-command.ts'
+import type { CliContext, CliParts } from './command.ts'
+import { addCompletionCommand } from './completion-command.ts'
 import { runDemo } from './demo-command.ts'
 import { type CliIo, EXIT } from './io.ts'
-import { runRelay, type StartRelay } from './relay-command.ts'
+import { addNetworkCommands } from './network-commands.ts'
+import { addRecordCommands } from './record-commands.ts'
+import { runRelay } from './relay-command.ts'
+import { addRepoCommands } from './repo-commands.ts'
 import { reportError } from './report-error.ts'
 import { runSim } from './sim-command.ts'
 
@@ -29,6 +36,15 @@ Examples:
     $ SKEIN_HOST=pds.example.com SKEIN_TRUSTED_PROXY=127.0.0.1 skein relay --data /var/lib/skein
 
 Every option can be given as an environment variable; a flag wins.
+`
+
+const GENERAL_HELP = `
+Start with:
+  $ skein demo
+  $ skein repo verify <handle>
+
+Exit codes: 0 done; 1 the network, a service or the disk failed; 2 called
+wrongly; 3 not there or not active; 4 did not verify; 130 ended by Ctrl-C.
 `
 
 const SIM_EXAMPLES = `
@@ -62,30 +78,55 @@ Examples:
 Needs no internet and leaves nothing behind. On a terminal it is one screen, else a line a second.
 `
 
-/** How the parts that are slow to load are found; only the commands that need them do. */
-export interface CliParts {
-  loadRelay(): Promise<StartRelay>
-}
+/** The groups of commands; each adds itself. */
+const GROUPS: readonly ((program: Command, context: CliContext) => void)[] = [
+  addRepoCommands,
+  addRecordCommands,
+  addBlobCommands,
+  addNetworkCommands,
+  addCallCommand,
+  addCompletionCommand,
+]
 
 /**
- * Runs one command and returns the exit code: 0, 1 for a failure of the environment, 2 for a
- * mistake in how it was called. Does not end the process, except by `io.exit` on a second stop
- * signal.
+ * Runs one command and returns the exit code: see EXIT in ./io.ts. Does not end the process, except
+ * by `io.exit` on a second stop signal.
  *
  * @param args the arguments after the script's name
  */
 export async function runCli(args: readonly string[], io: CliIo, parts: CliParts): Promise<number> {
   let code: number = EXIT.ok
+  const program = buildProgram(io, parts, (ended) => (code = ended))
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    const debug = wants(args, io, 'debug') ? 'stack' : 'line'
+    return reportError(io, error, debug, wants(args, io, 'json') ? 'json' : 'text')
+  }
+}
+
+/** The whole tree of commands; `end` is told how the one that runs has ended. */
+export function buildProgram(io: CliIo, parts: CliParts, end: (code: number) => void): Command {
+  const context: CliContext = { io, parts, tables: [...TABLES], end }
   const program = createProgram(io)
+  addServerCommands(program, context)
+  for (const add of GROUPS) add(program, context)
+  return program
+}
+
+function addServerCommands(program: Command, { io, parts, tables, end }: CliContext): void {
+  const { environment } = io
   const relay = program
     .command('relay')
     .description('Run a relay: subscribe to hosts, verify every event, stream what is valid.')
     .addHelpText('after', EXAMPLES)
     .action(async () => {
-      checkEnvironment(TABLES, io.environment)
+      checkEnvironment(tables, environment)
       const flags = flagsOf(relay, RELAY_OPTIONS)
-      const options = parseRelayOptions({ flags, environment: io.environment })
-      code = await runRelay(options, io, await parts.loadRelay())
+      const options = parseRelayOptions({ flags, environment })
+      end(await runRelay(options, io, await parts.loadRelay()))
     })
   addOptions(relay, RELAY_OPTIONS)
   const sim = program
@@ -93,9 +134,9 @@ export async function runCli(args: readonly string[], io: CliIo, parts: CliParts
     .description('Run a simulated network: directory, hosts, signed events, liars and faults.')
     .addHelpText('after', SIM_EXAMPLES)
     .action(async () => {
-      checkEnvironment(TABLES, io.environment)
+      checkEnvironment(tables, environment)
       const flags = flagsOf(sim, SIM_OPTIONS)
-      code = await runSim(parseSimOptions({ flags, environment: io.environment }), io)
+      end(await runSim(parseSimOptions({ flags, environment }), io))
     })
   addOptions(sim, SIM_OPTIONS)
   const demo = program
@@ -103,19 +144,12 @@ export async function runCli(args: readonly string[], io: CliIo, parts: CliParts
     .description('Show a relay at work on a simulated network.')
     .addHelpText('after', DEMO_EXAMPLES)
     .action(async () => {
-      checkEnvironment(TABLES, io.environment)
+      checkEnvironment(tables, environment)
       const flags = flagsOf(demo, DEMO_OPTIONS)
-      const options = parseDemoOptions({ flags, environment: io.environment })
-      code = await runDemo(options, io, await parts.loadRelay())
+      const options = parseDemoOptions({ flags, environment })
+      end(await runDemo(options, io, await parts.loadRelay()))
     })
   addOptions(demo, DEMO_OPTIONS)
-  try {
-    await program.parseAsync(args, { from: 'user' })
-    return code
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    return reportError(io, error, wantsStack(args, io) ? 'stack' : 'line')
-  }
 }
 
 function createProgram(io: CliIo): Command {
@@ -130,12 +164,11 @@ function createProgram(io: CliIo): Command {
       writeErr: (text) => io.stderr(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'skein: ')),
     })
-    .addHelpText('after', '\nStart with: skein demo\n')
+    .addHelpText('after', GENERAL_HELP)
 }
 
-/** Read without the parser, since the error may be the parser's. */
-function wantsStack(args: readonly string[], io: CliIo): boolean {
-  return (
-    args.includes('--debug') || /^(?:true|yes|on|1)$/i.test(io.environment['SKEIN_DEBUG'] ?? '')
-  )
+/** Whether a switch is on. Read without the parser, since the error may be the parser's. */
+function wants(args: readonly string[], io: CliIo, name: 'debug' | 'json'): boolean {
+  const variable = io.environment[`SKEIN_${name.toUpperCase()}`] ?? ''
+  return args.includes(`--${name}`) || /^(?:true|yes|on|1)$/i.test(variable)
 }

@@ -28,6 +28,10 @@ function run(args: readonly string[], terminal: 'terminal' | 'pipe' = 'pipe'): S
     stdout: (text) => void (out += text),
     stderr: (text) => void (err += text),
     stdoutIsTerminal: terminal === 'terminal',
+    stderrIsTerminal: false,
+    columns: 80,
+    outputClosed: new AbortController().signal,
+    write: () => Promise.reject(new Error('not used')),
     environment: {},
     onStopSignal(listener) {
       listeners.add(listener)
@@ -79,7 +83,8 @@ describe('skein sim', () => {
   })
 
   test('a network runs until Ctrl-C, and tells how to read it', async () => {
-    const session = run(['sim', ...SMALL, '--port', '0', '--rate', '500', '--lies', '100'])
+    const traffic = ['--rate', '500', '--lies', '100', '--faults', '100']
+    const session = run(['sim', ...SMALL, '--port', '0', ...traffic])
     await eventually(() => (session.err().includes('Ctrl-C') ? true : null), 'the announcement')
     const [, url = ''] = /curl '([^']+)'/.exec(session.err()) ?? []
     const listed = (await (await fetch(url)).json()) as { readonly repos: readonly unknown[] }
@@ -87,6 +92,7 @@ describe('skein sim', () => {
     session.signal('SIGINT')
     assert.equal(await session.ended, 0)
     assert.match(session.err(), /sent \d+ honest events and \d+ lies/)
+    assert.doesNotMatch(session.err(), /dns-/)
     await assert.rejects(fetch(url))
   })
 

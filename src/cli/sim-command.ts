@@ -81,6 +81,10 @@ async function serveNetwork(
   await running
   const { ledger, world } = network.simulation
   io.stderr(`skein: sent ${world.eventCount} honest events and ${ledger.count} lies\n`)
+  const struck = [...network.faults.fired()].map(([kind, count]) => `${kind} ${count}`)
+  if (struck.length > 0) io.stderr(`skein: faults that struck: ${struck.join(', ')}\n`)
+  const waiting = network.faults.pending()
+  if (waiting.length > 0) io.stderr(`skein: faults that nobody met: ${waiting.join(', ')}\n`)
   return EXIT.ok
 }
 
@@ -90,11 +94,11 @@ async function serveReplay(
   io: CliIo,
   stopped: Promise<unknown>,
 ): Promise<number> {
-  const [{ readTraffic }, { startReplay }] = await Promise.all([
+  const [{ TrafficFile }, { startReplay }] = await Promise.all([
     import('../sim/traffic-file.ts'),
     import('../sim/replay-traffic.ts'),
   ])
-  const traffic = await readTraffic(path)
+  using traffic = TrafficFile.open(path)
   const rate = options.pace === 'free' ? null : options.rate
   await using replay: RunningReplay = await startReplay({ traffic, rate, port: options.port })
   const what = `${replay.frames} events from ${path}`
