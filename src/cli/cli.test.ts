@@ -13,7 +13,7 @@ import { RELAY_OPTIONS } from '../ops/relay-options.ts'
 import type { CliIo, StopSignal } from './io.ts'
 import { runCli } from './program.ts'
 import type { StartRelayOptions } from '../server/start-relay.ts'
-import type { RunningRelay } from './relay-command.ts'
+import type { RunningRelay } from './run/relay-command.ts'
 
 interface Ended {
   readonly code: number | null

@@ -3,7 +3,7 @@
 
 import type { CliIo, StopSignal } from './io.ts'
 import { runCli } from './program.ts'
-import { reportError } from './report-error.ts'
+import { reportError } from './shared/report-error.ts'
 
 const SIGNALS: readonly StopSignal[] = ['SIGTERM', 'SIGINT']
 

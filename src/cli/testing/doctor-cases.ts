@@ -4,8 +4,8 @@ import { PrivateKey } from '../../crypto/private-key.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { encodeErrorFrame, encodeMessageFrame } from '../../stream/own-frames.ts'
 import { tidOf } from '../../syntax/tid.ts'
-import type { DoctorContext } from '../doctor-context.ts'
-import type { ProblemCode } from '../doctor-problems.ts'
+import type { DoctorContext } from '../doctor/doctor-context.ts'
+import type { ProblemCode } from '../doctor/doctor-problems.ts'
 import type { Kit } from './doctor-kit.ts'
 
 const OTHER_KEY = PrivateKey.import('k256', new Uint8Array(32).fill(7)).publicKey
