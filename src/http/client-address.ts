@@ -2,14 +2,32 @@
 
 import ipaddr from 'ipaddr.js'
 
+import { messageOf, SkeinError } from '../lib/errors.ts'
+
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 /** Networks of proxies whose `X-Forwarded-For` is believed. */
 export type ProxyNetworks = readonly (readonly [Address, number])[]
 
-/** Reads networks such as `10.0.0.0/8`, which the option parser has checked. */
+/**
+ * Reads networks such as `10.0.0.0/8`.
+ *
+ * @throws SkeinError OPTION_INVALID.
+ */
 export function proxyNetworks(networks: readonly string[]): ProxyNetworks {
-  return networks.map((network) => ipaddr.parseCIDR(network))
+  return networks.map((network) => {
+    try {
+      return ipaddr.parseCIDR(network)
+    } catch (cause) {
+      const reason = messageOf(cause)
+      throw new SkeinError(
+        'OPTION_INVALID',
+        'trust proxies: no network',
+        { network, reason },
+        cause,
+      )
+    }
+  })
 }
 
 /**

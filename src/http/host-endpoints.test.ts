@@ -280,6 +280,18 @@ describe('listings', () => {
   })
 })
 
+test('an empty cursor asks for the first page', async (t) => {
+  const server = await startHostServer(t)
+  const { did } = richAccount(server)
+  for (const call of ['listRepos?limit=10', `listBlobs?did=${did}`]) {
+    const path = `/xrpc/com.atproto.sync.${call}`
+    assert.deepEqual(
+      await jsonOf(await server.get(`${path}&cursor=`)),
+      await jsonOf(await server.get(path)),
+    )
+  }
+})
+
 describe('getRecord', () => {
   for (const curve of ['k256', 'p256'] as const) {
     test(`proves what is there and what is not (${curve})`, async (t) => {

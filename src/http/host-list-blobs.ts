@@ -7,7 +7,7 @@ import type { HostView } from '../repo-host/host-view.ts'
 import type { Endpoint } from './endpoint.ts'
 import { refusedRepo } from './host-repo.ts'
 import { invalidRequest, jsonAnswer } from './xrpc-error.ts'
-import { readParams } from './xrpc-params.ts'
+import { cursorOf, readParams } from './xrpc-params.ts'
 
 /** Blobs that records of the repository refer to, and that can be had here. */
 export function hostListBlobs(view: HostView): Endpoint {
@@ -17,10 +17,10 @@ export function hostListBlobs(view: HostView): Endpoint {
     answer({ query }) {
       const params = readParams(mainSchema.nsid, mainSchema.params, query)
       if (!params.ok) return invalidRequest(params.detail)
-      const { did, limit, cursor = null, since = null } = params.value
+      const { did, limit, since = null } = params.value
       const refused = refusedRepo(view, did)
       if (refused !== null) return refused
-      const page = view.listBlobs(did, { limit, cursor, since })
+      const page = view.listBlobs(did, { limit, cursor: cursorOf(params.value), since })
       if (page === 'invalid-cursor') return invalidRequest('Malformed cursor')
       return jsonAnswer({ cursor: page.cursor, cids: page.items.map(cidToString) })
     },

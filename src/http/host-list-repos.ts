@@ -6,7 +6,7 @@ import { cidToString } from '../data/cid.ts'
 import type { HostView } from '../repo-host/host-view.ts'
 import type { Endpoint } from './endpoint.ts'
 import { invalidRequest, jsonAnswer } from './xrpc-error.ts'
-import { readParams } from './xrpc-params.ts'
+import { cursorOf, readParams } from './xrpc-params.ts'
 
 /** Repositories that have a commit, served or not, in order of creation. */
 export function hostListRepos(view: HostView): Endpoint {
@@ -16,7 +16,7 @@ export function hostListRepos(view: HostView): Endpoint {
     answer({ query }) {
       const params = readParams(mainSchema.nsid, mainSchema.params, query)
       if (!params.ok) return invalidRequest(params.detail)
-      const page = view.listRepos(params.value.limit, params.value.cursor ?? null)
+      const page = view.listRepos(params.value.limit, cursorOf(params.value))
       if (page === 'invalid-cursor') return invalidRequest('Malformed cursor')
       const repos = page.items.map(({ did, head, rev, active, status }) => {
         return { did, head: cidToString(head), rev, active, status }

@@ -6,7 +6,7 @@ import type { RelayView } from '../relay/relay-view.ts'
 import type { Endpoint } from './endpoint.ts'
 import { hostBody } from './get-host-status.ts'
 import { invalidRequest, jsonAnswer } from './xrpc-error.ts'
-import { readParams } from './xrpc-params.ts'
+import { cursorOf, readParams } from './xrpc-params.ts'
 
 /** Every known host, whatever its status, in order of first sight. */
 export function listHosts(view: RelayView): Endpoint {
@@ -16,7 +16,7 @@ export function listHosts(view: RelayView): Endpoint {
     answer({ query }) {
       const params = readParams(mainSchema.nsid, mainSchema.params, query)
       if (!params.ok) return invalidRequest(params.detail)
-      const page = view.listHosts(params.value.limit, params.value.cursor ?? null)
+      const page = view.listHosts(params.value.limit, cursorOf(params.value))
       if (page === 'invalid-cursor') return invalidRequest('Malformed cursor')
       return jsonAnswer({ cursor: page.cursor, hosts: page.items.map(hostBody) })
     },

@@ -5,7 +5,7 @@ import { mainSchema } from '@atcute/atproto/types/sync/listRepos'
 import type { RelayView } from '../relay/relay-view.ts'
 import type { Endpoint } from './endpoint.ts'
 import { invalidRequest, jsonAnswer } from './xrpc-error.ts'
-import { readParams } from './xrpc-params.ts'
+import { cursorOf, readParams } from './xrpc-params.ts'
 
 /** Accounts whose head is known, active or not, in order of first sight. */
 export function listRepos(view: RelayView): Endpoint {
@@ -15,7 +15,7 @@ export function listRepos(view: RelayView): Endpoint {
     answer({ query }) {
       const params = readParams(mainSchema.nsid, mainSchema.params, query)
       if (!params.ok) return invalidRequest(params.detail)
-      const page = view.listAccounts(params.value.limit, params.value.cursor ?? null)
+      const page = view.listAccounts(params.value.limit, cursorOf(params.value))
       if (page === 'invalid-cursor') return invalidRequest('Malformed cursor')
       const repos = page.items.flatMap(({ did, head, rev, active, status }) =>
         head === undefined || rev === undefined ? [] : [{ did, head, rev, active, status }],

@@ -32,6 +32,14 @@ export function readParams<S extends ObjectSchema>(
   return validated(`${nsid} params`, schema, raw)
 }
 
+/**
+ * Where a listing begins. An empty cursor asks for the first page: some clients send one, as they
+ * do not leave parameters out.
+ */
+export function cursorOf({ cursor }: { readonly cursor?: string | undefined }): string | null {
+  return cursor === undefined || cursor === '' ? null : cursor
+}
+
 /** Checks a parsed JSON body against the lexicon's input. */
 export function readInput<S extends ObjectSchema>(
   nsid: string,

@@ -3,6 +3,7 @@ import type { PrivateKey } from '../crypto/private-key.ts'
 import { assert } from '../lib/assert.ts'
 import { fail, ok } from '../lib/result.ts'
 import type { HostedAccountRow, HostedAccountStatus } from '../store/repo-store.ts'
+import { isHandle } from '../syntax/handle.ts'
 import { emitSync, writeCommit } from './commit-writer.ts'
 import { accountFrame, identityFrame } from './host-frames.ts'
 import type { HostResult } from './outcomes.ts'
@@ -31,12 +32,13 @@ export interface ReplayGate {
 
 /** Keeps replay to what may be served of an account (I11). Saying it again changes nothing. */
 export function gateReplay(gate: ReplayGate, account: HostedAccountRow): void {
-  const { did, status, inactiveSeq } = account
+  const { did, status, announced, inactiveSeq } = account
   if (status === 'active') gate.unhide(did)
-  else if (inactiveSeq !== null) {
-    if (status === 'deleted') gate.purge(did, inactiveSeq)
-    else gate.hide(did, inactiveSeq)
-  }
+  if (inactiveSeq === null) return
+  // One that came back keeps the seq of its deletion: what was before is not the new one's.
+  const isDeletion = status === 'deleted' || status === 'active' || !announced
+  if (isDeletion) gate.purge(did, inactiveSeq)
+  else gate.hide(did, inactiveSeq)
 }
 
 /** The account, if there is one that is not deleted. */
@@ -45,20 +47,20 @@ export function findAccount({ store }: Turn, did: string): HostedAccountRow | nu
   return account === null || account.status === 'deleted' ? null : account
 }
 
+/** Readers hold `#identity` against its lexicon. */
+const handleInvalid = (handle: string): HostResult<never> =>
+  fail('HandleInvalid', `handle ${JSON.stringify(handle.slice(0, 80))}`)
+
 /** Creates an account. One that was deleted may come back; its revs go on from the last one. */
 export function createAccount(turn: Turn, account: NewAccount): HostResult<HostedAccountRow> {
   const { did, key, handle, status } = account
+  if (handle !== null && !isHandle(handle)) return handleInvalid(handle)
   const known = turn.store.account(did)
   if (known !== null && known.status !== 'deleted') return fail('AccountExists', did)
   const row =
     known === null
       ? turn.store.addAccount({ did, handle, status: 'deactivated', createdAtMs: turn.nowMs })
-      : saveAccount(turn, known, {
-          handle,
-          status: 'deactivated',
-          announced: false,
-          inactiveSeq: null,
-        })
+      : saveAccount(turn, known, { handle, status: 'deactivated', announced: false })
   turn.keys.set(row.id, key)
   return ok(status === 'active' ? activate(turn, row) : row)
 }
@@ -73,7 +75,7 @@ function activate(turn: Turn, account: HostedAccountRow): HostedAccountRow {
   let active = saveAccount(turn, account, {
     status: 'active',
     announced: true,
-    inactiveSeq: null,
+    inactiveSeq: account.announced ? null : account.inactiveSeq,
   })
   if (active.head === null) {
     const first = writeCommit(turn, active, [])
@@ -116,7 +118,7 @@ function deactivate(
   const { did } = account
   const inactiveSeq = account.announced
     ? turn.emit('account', did, (seq) => accountFrame(did, status, turn.time, seq))
-    : null
+    : account.inactiveSeq
   const changed = saveAccount(turn, account, { status, inactiveSeq })
   return status === 'deleted' ? discard(turn, changed) : changed
 }
@@ -140,6 +142,7 @@ export function updateHandle(
   did: string,
   handle: string | null,
 ): HostResult<HostedAccountRow> {
+  if (handle !== null && !isHandle(handle)) return handleInvalid(handle)
   const account = findAccount(turn, did)
   if (account === null) return fail('RepoNotFound', did)
   const changed = saveAccount(turn, account, { handle })

@@ -1,4 +1,5 @@
 /** The job that makes an imported repository an account's own. */
+import { assert } from '../lib/assert.ts'
 import { fail, ok } from '../lib/result.ts'
 import { signCommit } from '../repo/commit.ts'
 import type { HostedAccountRow } from '../store/repo-store.ts'
@@ -24,6 +25,7 @@ export function adoptRepo(
     return fail('RepoNotFound', did)
   }
   const { repoId, rev, imported } = staged
+  assert(account.rev === null || account.rev < rev, 'nothing is committed during an import')
   if (account.repoId !== null) {
     turn.store.setRepoState(account.repoId, 'garbage')
     turn.trees.drop(account.repoId)

@@ -57,12 +57,12 @@ export function writeCommit(
   changes: readonly RecordChange[],
   emission: 'emit' | 'silent' = 'emit',
 ): HostResult<HostedAccountRow> {
-  const account = before.head === null ? beginRepo(turn, before) : before
+  const rev = turn.nextRev(before.rev)
+  const account = before.head === null ? beginRepo(turn, before, rev) : before
   const repoId = must(account.repoId, 'repository')
   const since = before.head === null ? null : before.rev
   const { data: oldData } = must(account.head, 'head')
   const changed = changeTree(turn.trees.open(repoId, oldData), changes)
-  const rev = turn.nextRev(account.rev)
   const content = { did: account.did, rev, data: changed.data }
   const commit = signCommit(content, turn.keys.of(account.id))
   const tree = turn.trees.open(repoId, oldData)
@@ -87,10 +87,9 @@ export function writeCommit(
   return ok(saveAccount(turn, account, { rev, head }))
 }
 
-/** Gives an account a repository without records. Its head has no commit yet. */
-function beginRepo(turn: Turn, account: HostedAccountRow): HostedAccountRow {
+/** Gives an account a repository without records, as of its first rev. It has no commit yet. */
+function beginRepo(turn: Turn, account: HostedAccountRow, rev: string): HostedAccountRow {
   const repoId = turn.store.addRepo('live')
-  const rev = account.rev ?? ''
   turn.blocks.add(repoId, EMPTY_TREE_CID, EMPTY_TREE_BLOCK, rev)
   return { ...account, repoId, head: { commit: new Uint8Array(0), data: EMPTY_TREE_CID } }
 }

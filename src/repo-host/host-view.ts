@@ -160,12 +160,12 @@ export interface HostView {
    * it, each record at its place. With `since`, in the same order, only what a reader lacks who
    * holds the repository as of that rev: every block that was not part of it then, records that
    * came back or moved included. A rev that this host does not know stands for the newest known one
-   * before it, and one before all of them for the empty repository; with the newest rev or a later
-   * one the CAR holds the commit alone.
+   * before it; with one before all of them the CAR is that of the whole repository, with the newest
+   * rev or a later one it holds the commit alone.
    */
   repoCar(did: string, since: string | null): RepoExport | 'busy' | null
   /** The host's events, for a Broadcaster. */
   readonly log: LogSource
-  /** Whether log and state can be written. */
+  /** Whether log and state can be written, as far as the last write has shown. */
   health(): { readonly ok: boolean; readonly detail?: string }
 }

@@ -268,6 +268,53 @@ test('during an import nothing else is written to the repository, once it is ove
   good(await to.putRecord(did, path(1_000), { record: { n: 1 } }))
 })
 
+test('an account that is deleted during its import cannot come back before that is over', async () => {
+  await using from = await oldHost(new HandClock())
+  const car = await exportOf(from, did)
+  await using to = await openTestHost()
+  good(await to.createAccount({ did, key: newKey }))
+  async function* source(): AsyncGenerator<Uint8Array> {
+    yield* piecesOf(car)
+    good(await to.setStatus(did, 'deleted'))
+    const early = await to.createAccount({ did, key: oldKey })
+    assert.equal(early.ok ? 'ok' : early.reason, 'RepoBusy')
+  }
+  const imported = await to.importRepo(did, source())
+  assert.equal(imported.ok ? 'ok' : imported.reason, 'RepoNotFound')
+  const head = good(await to.createAccount({ did, key: oldKey }))
+  // What was imported for the one that is gone is not the new one's, whose revs go on.
+  assert.deepEqual(to.latestCommit(did), head)
+  assert.equal(must(to.recordProof(did, path(1)), 'proof').present, false)
+  assert.deepEqual(brief(await eventsOf(to)).slice(-4), [
+    '#identity -',
+    '#account active',
+    '#commit',
+    '#sync',
+  ])
+})
+
+test('what an account was before its deletion stays gone, whatever the host lives through', async (t) => {
+  const directory = await temporary(t)
+  const record = { n: 1 }
+  for (const then of ['active', 'deactivated', 'takendown'] as const) {
+    const host = await openTestHost({ directory })
+    good(await host.createAccount({ did, key: oldKey }))
+    good(await host.putRecord(did, path(1), { record }))
+    // As if it were killed right after its answers.
+    host.log.purge = () => undefined
+    good(await host.setStatus(did, 'deleted'))
+    good(await host.createAccount({ did, key: newKey, status: 'deactivated' }))
+    if (then !== 'deactivated') good(await host.setStatus(did, then))
+    await host.close()
+    await using again = await openTestHost({ directory })
+    await again.log.purgesSettled()
+    const events = brief(await eventsOf(again))
+    assert(!events.includes(`#commit create ${path(1)}`), then)
+    assert.equal(events.filter((event) => event === '#commit').length, then === 'active' ? 1 : 0)
+    good(await again.setStatus(did, 'deleted'))
+  }
+})
+
 test('what a crash leaves of an import is swept up at the next start', async (t) => {
   const clock = new HandClock()
   await using from = await oldHost(clock)

@@ -14,6 +14,8 @@ export type HostRefusal =
   | 'HostBusy'
   | 'AccountExists'
   | 'DidInvalid'
+  /** It has not the syntax of handles: readers would refuse the `#identity`. */
+  | 'HandleInvalid'
   /** The commit or record is not the one that the caller expects. */
   | 'InvalidSwap'
   | 'TooManyWrites'

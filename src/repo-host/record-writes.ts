@@ -8,7 +8,7 @@ import { parseRepoPath } from '../syntax/repo-path.ts'
 import { type BlobReference, blobReferences } from './blob-references.ts'
 import type { HostResult } from './outcomes.ts'
 
-/** A record: a value that DRISL can encode (see `encodeDrisl`), or its encoding. */
+/** A record: a value that DRISL can encode (see `encodeDrisl`), or its encoding; it is copied. */
 export type RecordBody = { readonly record: unknown } | { readonly block: Uint8Array }
 
 /**
@@ -52,7 +52,7 @@ export interface PreparedWrite {
 export function prepareRecord(body: RecordBody): HostResult<PreparedRecord> {
   let block: Uint8Array
   try {
-    block = 'block' in body ? body.block : encodeDrisl(body.record)
+    block = 'block' in body ? new Uint8Array(body.block) : encodeDrisl(body.record)
   } catch (error) {
     if (!(error instanceof SkeinError)) throw error
     return fail('RecordInvalid', error.message)

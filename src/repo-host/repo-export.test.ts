@@ -104,6 +104,18 @@ test('a rev that was never given out stands for the one before it', async () => 
   }
 })
 
+test('before its first rev a repository is new as a whole, its empty root too', async () => {
+  const clock = new HandClock()
+  await using host = await hostWithAccount(clock)
+  assert.deepEqual(await exportOf(host, did, '2222222222222'), await exportOf(host, did))
+  assert.equal(cidsOf(await exportOf(host, did, headOf(host).rev)).length, 1)
+  const { rev } = headOf(host)
+  good(await host.setStatus(did, 'deleted'))
+  clock.advance(1_000)
+  good(await host.createAccount({ did, key }))
+  assert.deepEqual(await exportOf(host, did, rev), await exportOf(host, did), 'one that came back')
+})
+
 test('what went and came back is given to those who saw it gone', async () => {
   const clock = new HandClock()
   await using host = await hostWithAccount(clock)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadVerifier } from '../crypto/verifier.ts'
 import { cidEquals } from '../data/cid.ts'
+import { encodeDrisl } from '../data/drisl.ts'
 import { must } from '../lib/assert.ts'
 import { OPS_MAX, RECORD_BYTES_MAX } from '../lib/limits.ts'
 import { commitAgainstHead, type Head, syncAgainstHead } from '../repo/head.ts'
@@ -167,6 +168,30 @@ test('an account that moves in is silent until it is activated', async () => {
     '#commit',
     '#sync',
   ])
+})
+
+test('a handle that readers would refuse is not said', async () => {
+  await using host = await hostWithAccount()
+  const seq = host.log.publishedSeq
+  for (const handle of ['', 'a', 'a b.test', 'ä.test', `${'a'.repeat(300)}.test`]) {
+    assert.equal(reasonOf(await host.updateHandle(did, handle)), 'HandleInvalid', handle)
+    const account = { did: didOf('b'), key, handle }
+    assert.equal(reasonOf(await host.createAccount(account)), 'HandleInvalid', handle)
+  }
+  assert.equal(host.log.publishedSeq, seq)
+  assert.equal(host.status(didOf('b')), null)
+  good(await host.updateHandle(did, null))
+  assert.deepEqual(brief(await eventsOf(host, seq)), ['#identity -'])
+})
+
+test('bytes of a record are the caller’s again once the call is made', async () => {
+  await using host = await hostWithAccount()
+  const block = encodeDrisl({ text: 'what was meant' })
+  const call = host.putRecord(did, note('a'), { block })
+  block.fill(0)
+  good(await call)
+  const claim = { did, path: note('a'), key: key.publicKey, verifier }
+  assert.equal(verifyRecordProof(proofCar(host, did, note('a')), claim).ok, true)
 })
 
 test('a key is replaced with a commit of the same tree', async () => {

@@ -118,17 +118,17 @@ export class RepoHost implements HostView, AsyncDisposable {
    */
   static async open(options: RepoHostOptions): Promise<RepoHost> {
     const open = await openHost(options)
-    const host = new RepoHost(options, open)
     try {
+      const host = new RepoHost(options, open)
       await host.#queue.catchUpLog()
+      const { store } = open.state
+      for (const account of store.inactiveSince(open.log.firstSeq)) gateReplay(open.log, account)
+      store.transaction(() => store.abandonImports())
+      return host
     } catch (error) {
       await open.close()
       throw error
     }
-    const { store } = open.state
-    for (const account of store.inactiveSince(open.log.firstSeq)) gateReplay(open.log, account)
-    store.transaction(() => store.abandonImports())
-    return host
   }
 
   /** The events of this host, for a Broadcaster. */
@@ -142,8 +142,8 @@ export class RepoHost implements HostView, AsyncDisposable {
   }
 
   health(): { readonly ok: boolean; readonly detail?: string } {
-    const { failure } = this.#queue
-    return failure === null ? { ok: true } : { ok: false, detail: messageOf(failure) }
+    const { trouble } = this.#queue
+    return trouble === null ? { ok: true } : { ok: false, detail: messageOf(trouble) }
   }
 
   // ---- Accounts
@@ -153,7 +153,7 @@ export class RepoHost implements HostView, AsyncDisposable {
    * created `deactivated`, given its repository and blobs, then activated.
    *
    * Events, when active: `#identity`, `#account`, `#commit`, `#sync`. Refusals: AccountExists,
-   * DidInvalid.
+   * DidInvalid, HandleInvalid; RepoBusy while an import for an account that was deleted goes on.
    */
   async createAccount(account: {
     readonly did: string
@@ -164,7 +164,7 @@ export class RepoHost implements HostView, AsyncDisposable {
     const { did, key, handle = null, status = 'active' } = account
     if (!isDid(did)) return fail('DidInvalid', did.slice(0, 128))
     const added: NewAccount = { did, key, handle, status }
-    const created = await this.#submit(JOB_BYTES, (turn) => createAccount(turn, added))
+    const created = await this.#exclusive(did, JOB_BYTES, (turn) => createAccount(turn, added))
     return created.ok ? ok(headOf(created.value)) : created
   }
 
@@ -189,7 +189,7 @@ export class RepoHost implements HostView, AsyncDisposable {
     return ok(null)
   }
 
-  /** Sets the handle. Event: `#identity`. Refusals: RepoNotFound. */
+  /** Sets the handle. Event: `#identity`. Refusals: RepoNotFound, HandleInvalid. */
   async updateHandle(did: string, handle: string | null): Promise<HostResult<null>> {
     const set = await this.#submit(JOB_BYTES, (turn) => updateHandle(turn, did, handle))
     return set.ok ? ok(null) : set

@@ -46,6 +46,8 @@ interface World {
 async function world(t: TestContext, log = new FickleLog(), at?: string): Promise<World> {
   const directory = at ?? (await mkdtemp(join(tmpdir(), 'skein-queue-')))
   const clock = new HandClock()
+  // Batches are bounded by time too: a busy machine is not to part them.
+  clock.monotonicMs = () => 0
   const open = await openHost({ directory, clock, log: {}, exportsMax: 1 })
   t.after(async () => {
     await open.close()
@@ -117,6 +119,28 @@ test('when the log fails, nothing more is written, and the next start makes up f
     log.appended.map(({ seq }) => seq),
     [1, 2, 3],
   )
+})
+
+test('what the state refuses is trouble until it has taken a write', async (t) => {
+  const { queue, open, failures } = await world(t)
+  const { store } = open.state
+  const transaction = store.transaction.bind(store)
+  const full = new SkeinError('STORE_FAILED', 'commit transaction: database or disk is full')
+  store.transaction = () => {
+    throw full
+  }
+  const refused = await Promise.allSettled([queue.submit(1, say), queue.submit(1, say)])
+  assert.deepEqual(
+    refused.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  assert.equal(queue.trouble, full)
+  store.transaction = transaction
+  await queue.submit(1, () => 'nothing to write')
+  assert.equal(queue.trouble, full)
+  assert.equal(await queue.submit(1, say), 1)
+  assert.equal(queue.trouble, null)
+  assert.deepEqual(failures, [])
 })
 
 test('state and log that do not belong together stop the start', async (t) => {

@@ -9,10 +9,10 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
-import { SkeinError } from '../lib/errors.ts'
+import { codeOf, SkeinError } from '../lib/errors.ts'
 import type { EventKind, LogAppend } from '../log/log-types.ts'
 import type { OutboxRow } from '../store/repo-store.ts'
-import { nextTid, type Tid } from '../syntax/tid.ts'
+import { nextTid, type Tid, TID_CLOCK_ID_MAX } from '../syntax/tid.ts'
 import type { HostState, Turn } from './turn.ts'
 
 /**
@@ -69,16 +69,24 @@ export class WriteQueue {
   #nextSeq: number
   #running: Promise<void> | null = null
   #failure: unknown = null
+  /** Why state refused what was last to be written; null when it has taken it. */
+  #refused: unknown = null
   #stopped = false
 
   constructor(options: WriteQueueOptions) {
+    const { clockId } = options
+    const isClockId = Number.isInteger(clockId) && clockId >= 0 && clockId <= TID_CLOCK_ID_MAX
+    assert(isClockId, () => `clock id: ${clockId}`)
     this.#options = options
     this.#nextSeq = options.state.store.lastSeq() + 1
   }
 
-  /** Why nothing is written any more; null while all is well. */
-  get failure(): unknown {
-    return this.#failure
+  /**
+   * Why nothing is written any more, or why what was last to be written could not be: a full disk,
+   * say. Null while all is well.
+   */
+  get trouble(): unknown {
+    return this.#failure ?? this.#refused
   }
 
   /** Jobs that wait. */
@@ -172,6 +180,7 @@ export class WriteQueue {
       // One of them is at fault: alone, each shows whether it is.
       if (jobs.length > 1) return this.#transact([first])
       this.#take(1)
+      if (codeOf(error) === 'STORE_FAILED') this.#refused = error
       first.reject(error)
       return null
     }
@@ -213,6 +222,8 @@ export class WriteQueue {
     })
     state.trees.trim()
     this.#nextSeq += events.length
+    // Without events nothing may have been written at all.
+    if (events.length > 0) this.#refused = null
     return { jobs: jobs.slice(0, ran), events, effects }
   }
 

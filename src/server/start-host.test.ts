@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import Database from 'better-sqlite3'
 import { WebSocket } from 'ws'
 import { PrivateKey } from '../crypto/private-key.ts'
 import { parseCar } from '../data/car.ts'
@@ -70,6 +71,49 @@ test('startHost on a directory finds there what it left, and refuses a second ho
   const written = await again.host.putRecord(did, 'org.example.note/1', { record: {} })
   assert.equal(written.ok, true)
   assert.equal((await firstEvents(again.address, 5)).length, 5)
+})
+
+test('a start that fails says why, and leaves nothing open or behind', async (t) => {
+  const parent = await mkdtemp(join(tmpdir(), 'skein-start-host-'))
+  const { TMPDIR } = process.env
+  process.env['TMPDIR'] = parent
+  t.after(async () => {
+    if (TMPDIR === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = TMPDIR
+    await rm(parent, { recursive: true, force: true })
+  })
+  await using running = await startHost()
+  const before = await readdir(parent)
+  assert.equal(before.length, 1)
+  const taken = { host: '127.0.0.1', port: Number(running.address.split(':')[1]) }
+  for (const [options, error] of [
+    [{ bind: taken }, { code: 'ADDRESS_UNAVAILABLE' }],
+    [{ metricsBind: taken }, { code: 'ADDRESS_UNAVAILABLE' }],
+    [{ trustedProxies: ['no network'] }, { code: 'OPTION_INVALID' }],
+    [{ clockId: 1_024 }, /clock id: 1024/],
+  ] as const) {
+    await assert.rejects(startHost(options), error)
+    assert.deepEqual(await readdir(parent), before)
+  }
+})
+
+test('a host that state refuses to write for is not well until it has written', async (t) => {
+  const running = await startHost()
+  t.after(() => running.stop())
+  const { host, url } = running
+  const { ok } = await host.createAccount({ did, key: PrivateKey.generate('k256') })
+  assert(ok)
+  const health = async (): Promise<number> => (await fetch(`${url}/xrpc/_health`)).status
+  assert.equal(await health(), 200)
+  // Another writer has the database: as on a full disk, the write is refused and nothing happens.
+  const other = new Database(join(host.directory, 'host.sqlite'))
+  other.exec('BEGIN IMMEDIATE')
+  const refused = host.putRecord(did, 'org.example.note/1', { record: {} })
+  await assert.rejects(refused, { code: 'STORE_FAILED' })
+  assert.equal(await health(), 503)
+  other.close()
+  assert.equal((await host.putRecord(did, 'org.example.note/1', { record: {} })).ok, true)
+  assert.equal(await health(), 200)
 })
 
 test('what happens at a host shows in its metrics', async (t) => {

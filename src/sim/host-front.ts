@@ -18,6 +18,7 @@ import { cursorParameters, resolveCursor } from '../stream/cursor.ts'
 import { encodeErrorFrame } from '../stream/own-frames.ts'
 import { refuse } from '../stream/refusal.ts'
 import { ArmedFaults, type FaultCounters, type FaultKind, type HttpFault } from './faults.ts'
+import type { LoggedMessage } from './host-log.ts'
 import { SimHostView } from './sim-host-view.ts'
 import type { SimHost, Simulation } from './simulation.ts'
 import { type ConnectionFault, StreamSession } from './stream-session.ts'
@@ -58,6 +59,8 @@ export class HostFront implements AsyncDisposable {
   readonly #upgradeFaults: ArmedFaults<UpgradeFault>
   readonly #httpFaults: ArmedFaults<HttpFault>
   readonly #waiting: (() => void)[] = []
+  /** Messages that are faults and have struck somebody. */
+  readonly #struck = new WeakSet<LoggedMessage>()
   #app: XrpcApp | null = null
   #sim: Simulation | null = null
   #host: SimHost | null = null
@@ -203,6 +206,7 @@ export class HostFront implements AsyncDisposable {
           ledger: must(this.#sim, 'simulation').ledger,
           faults: this.#connectionFaults,
           onDuplicate: () => this.#duplicates++,
+          onFault: (message) => this.#strike(message),
         },
         start,
       )
@@ -211,6 +215,13 @@ export class HostFront implements AsyncDisposable {
       session.pump()
     }
     for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  /** However many come to its place, and however often, a fault has happened once. */
+  #strike(message: LoggedMessage): void {
+    if (message.fault === null || this.#struck.has(message)) return
+    this.#struck.add(message)
+    this.#options.counters.fire(message.fault)
   }
 
   async #answer(request: Request, incoming: IncomingMessage): Promise<Response> {

@@ -4,6 +4,7 @@ import type { LogChunk, LogSource } from '../stream/log-source.ts'
 import { wrapFrame } from '../stream/wire-frame.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { must } from '../lib/assert.ts'
+import type { FaultKind } from './faults.ts'
 import type { LedgerEntry } from './ledger.ts'
 
 /** A message with its place. */
@@ -15,10 +16,12 @@ export interface LoggedMessage {
   readonly type: MessageType | null
   /** The lie that it is; null for what is honest. */
   readonly lie: LedgerEntry | null
+  /** The fault that strikes whoever comes to its place; null for none. */
+  readonly fault: FaultKind | null
 }
 
 /** What a message is. A lie has no type. */
-export type MessageNature = Partial<Pick<LoggedMessage, 'type' | 'lie'>>
+export type MessageNature = Partial<Pick<LoggedMessage, 'type' | 'lie' | 'fault'>>
 
 function sizeOf({ data }: LoggedMessage): number {
   return data?.length ?? 0
@@ -53,8 +56,9 @@ export class HostLog implements LogSource {
   }
 
   /** Appends under the next seq, which what is in `data` should say. Returns the seq. */
-  append(data: LoggedMessage['data'], { type = null, lie = null }: MessageNature = {}): number {
-    const message = { seq: ++this.#seq, data, type, lie }
+  append(data: LoggedMessage['data'], nature: MessageNature = {}): number {
+    const { type = null, lie = null, fault = null } = nature
+    const message = { seq: ++this.#seq, data, type, lie, fault }
     this.#messages.push(message)
     this.#bytes += sizeOf(message)
     while (this.#bytes > this.#bytesMax && this.#gone < this.#messages.length - 1) {

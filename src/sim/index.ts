@@ -16,9 +16,10 @@
  * - `traffic-format.ts`, `traffic-writer.ts`, `traffic-file.ts`, `record-traffic.ts`,
  *   `replay-traffic.ts`: traffic that was signed before
  *
- * What is sent depends on the seed and the calls alone: not on ports, time, or who listens. Nothing
- * here knows `relay` or the verification of `repo`; it is what these are held against. It is not a
- * host to keep anything in: all is in memory but blobs, which are made when they are read.
+ * What is sent depends on the options (the seed; `startMs`, which is now unless it is given) and on
+ * the calls alone: not on ports, on other time, or on who listens. Nothing here knows `relay` or
+ * the verification of `repo`; it is what these are held against. It is not a host to keep anything
+ * in: all is in memory but blobs, which are made when they are read.
  *
  * @module
  */

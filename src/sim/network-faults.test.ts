@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readCarWithRoot } from '@atproto/repo'
+import { WebSocket } from 'ws'
 
 import { TestRelay } from '../../test/support/test-relay.ts'
 import { eventually, within } from '../../test/support/waiting.ts'
@@ -221,6 +222,32 @@ describe('requests', () => {
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
     for (const answer of answers) await answer.body?.cancel()
   })
+})
+
+test('a fault in the stream has not happened before somebody has come to it', async () => {
+  const kinds = ['garbage-frame', 'unknown-type', 'oversized-frame', 'swallowed-frame'] as const
+  await using network = await start({ hosts: 1 })
+  const front = must(network.hosts[0], 'host')
+  const { log } = network.simulation.host(0)
+  const first = log.nextSeq
+  for (const kind of kinds) await network.fault(kind)
+  assert.deepEqual(network.faults.pending(), kinds)
+  assert.equal(network.faults.fired().size, 0)
+  for (let i = 0; i < 2; i++) {
+    const socket = new WebSocket(
+      `ws://${front.hostname}/xrpc/com.atproto.sync.subscribeRepos?cursor=${first - 1}`,
+    )
+    await eventually(() => (front.servedSeq === log.publishedSeq ? true : null), 'all is sent')
+    socket.terminate()
+    await eventually(() => (front.connections === 0 ? true : null), 'it has gone')
+    assert.deepEqual(Object.fromEntries(network.faults.fired()), {
+      'garbage-frame': 1,
+      'unknown-type': 1,
+      'oversized-frame': 1,
+      'swallowed-frame': 1,
+    })
+  }
+  assert.deepEqual(network.faults.pending(), [])
 })
 
 test('every fault can be ordered from the network', async () => {

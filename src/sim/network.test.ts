@@ -146,8 +146,11 @@ describe('HTTP', () => {
     const [collection, rkey] = path.split('/')
     const proof = `did=${account.did}&collection=${collection}&rkey=${rkey}`
     assert.equal((await call(network, `sync.getRecord?${proof}`)).status, 200)
-    const blocks = await call(network, `sync.getBlocks?did=${account.did}&cids=${head.commit}`)
+    const once = `sync.getBlocks?did=${account.did}&cids=${head.commit}`
+    const blocks = await call(network, once)
     assert.equal(blocks.status, 200)
+    const twice = await call(network, `${once}&cids=${head.commit}`)
+    assert.equal((await twice.bytes()).length, (await blocks.bytes()).length, 'each block once')
   })
 
   test('each fault happens to one request', async () => {

@@ -322,16 +322,15 @@ export class SimNetwork implements AsyncDisposable {
     sim.commit(account, [])
     if (kind === 'swallowed-frame') {
       sim.write(account, [])
-      log.append(null)
+      log.append(null, { fault: kind })
     } else {
       const [reason, data] = badMessage(kind, log.nextSeq)
       const told = { lie: `${reason}: ${kind}`, reason, host: index, hostSeq: log.nextSeq }
       const entry = sim.ledger.tell({ ...told, did: account.did })
-      log.append(data, { lie: entry })
+      log.append(data, { lie: entry, fault: kind })
       entry.sibling = sim.commit(account, [])
     }
     if (kind === 'swallowed-frame') sim.commit(account, [])
-    this.faults.fire(kind)
   }
 
   /** An active account of a host, whose next commit is of its own making. */

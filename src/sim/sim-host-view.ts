@@ -107,7 +107,8 @@ export class SimHostView implements HostView {
     const blocks: CarBlock[] = []
     const missing: Uint8Array[] = []
     let bytes = 0
-    for (const cid of cids) {
+    const wanted = new Map(cids.map((cid) => [cidToString(cid), cid]))
+    for (const cid of wanted.values()) {
       const block = repo.find(cid)
       if (block === null) missing.push(cid)
       else blocks.push({ cid, block })

@@ -19,6 +19,8 @@ export interface SessionOptions {
   readonly faults: ArmedFaults<ConnectionFault>
   /** Told of each honest message that was sent a second time on purpose. */
   readonly onDuplicate: () => void
+  /** Told of each message that is a fault, when its turn has come. */
+  readonly onFault: (message: LoggedMessage) => void
 }
 
 /** Bytes in the socket beyond which nothing more is handed to it. */
@@ -76,7 +78,9 @@ export class StreamSession {
     this.#options.socket.terminate()
   }
 
-  #send({ data, lie, type }: LoggedMessage): void {
+  #send(message: LoggedMessage): void {
+    const { data, lie, type, fault } = message
+    if (fault !== null) this.#options.onFault(message)
     if (data === null) return
     const { socket, ledger } = this.#options
     socket.send(data, () => this.pump())

@@ -35,8 +35,8 @@ export interface HostedAccountRow {
   /** Whether any `#account` event has told of it. */
   readonly announced: boolean
   /**
-   * Seq of the event that said that it is not active; null while it is, or when none did. An account
-   * that was deleted and has come back keeps that of its deletion until it is next inactive.
+   * Seq of the event that said that it is not active; null while it is, or when none did. An
+   * account that was deleted and has come back keeps that of its deletion until it is next inactive.
    */
   readonly inactiveSeq: number | null
   /** Number under which its blocks and records are; null when there are none. */
