@@ -3,12 +3,16 @@ import { parseArgs } from 'node:util'
 
 import { messageOf } from '../src/lib/errors.ts'
 import type { Bench } from './bench.ts'
+import { consumerBench } from './consumer.ts'
+import { decodeBench } from './decode.ts'
 import { hostBench } from './host.ts'
 import { simBench } from './sim.ts'
 import { verifyBench } from './verify.ts'
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   verify: verifyBench,
+  decode: decodeBench,
+  consumer: consumerBench,
   host: hostBench,
   sim: simBench,
 }

@@ -280,3 +280,44 @@ test('a tree that is signed and yet breaks a rule is refused with that reason', 
   const odd = nodeBlock([entry('org.example')])
   assert.equal(await faultOf(withTree(odd, [])), 'invalid mst-key-invalid')
 })
+
+test('whose repository it is may be left to the judge, who sees the commit', async () => {
+  const sample = makeSample(20)
+  const whole = encodeCar([sample.root], sample.blocks)
+  const seen: string[] = []
+  const judge: RepoReadOptions['judge'] = async (commit) => {
+    seen.push(commit.did)
+    return ok(undefined)
+  }
+  const { records } = await readRepo(pieces(whole, 100), { did: null, judge })
+  let count = 0
+  for await (const _ of records) count++
+  assert.deepEqual([seen, count], [[DID], 20])
+})
+
+test('every node is shown once, checked, with its size', async () => {
+  const sample = makeSample(300)
+  const sizes: number[] = []
+  let entries = 0
+  const { records: shown } = await readRepo(
+    pieces(encodeCar([sample.root], sample.blocks), 1_000),
+    options({
+      onNode: (node, bytes) => {
+        sizes.push(bytes)
+        entries += node.keys.length
+      },
+    }),
+  )
+  for await (const _ of shown);
+  assert.equal(entries, sample.records.size)
+  // All blocks but the commit and the records are nodes.
+  const records = new Set(sample.records.values())
+  const nodes = sample.blocks.filter(
+    ({ cid }) => !cidEquals(cid, sample.root) && !records.has(cidToString(cid)),
+  )
+  const expected = nodes.map(({ block }) => block.length)
+  assert.deepEqual(
+    sizes.toSorted((a, b) => a - b),
+    expected.toSorted((a, b) => a - b),
+  )
+})
