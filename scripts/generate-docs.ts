@@ -27,7 +27,7 @@ const ROOT = new URL('../', import.meta.url)
 /** Where the pages are. */
 export const GENERATED_DIRECTORY: URL = new URL('docs/generated/', ROOT)
 
-/** Every generated page: its name below docs/generated, or `../` and one below docs, and its text. */
+/** Every page with its text: by its name below docs/generated, or its path if it is elsewhere. */
 export function generatedPages(): ReadonlyMap<string, string> {
   using declarations = new Declarations()
   return new Map([
@@ -48,9 +48,19 @@ function clientPages(declarations: Declarations): readonly (readonly [string, st
   const { declarations: found } = declarations.file('client/sync-client')
   const client = found.find(({ name }) => name === 'SyncClient')
   const parts = generatedParts(methodSignatures(client?.signature ?? ''))
-  return [...parts].map(([path, part]) => {
-    const name = path.replace(/^docs\//, '../')
-    return [name, withPart(readPage(name) ?? '', part)]
+  const pages = [...parts].map(([path, part]) => {
+    return [path, withPart(readPage(path) ?? '', part)] as const
+  })
+  const shown = ['docs/client/guide.md', 'README.md']
+  return [...pages, ...shown.map((name) => [name, withExamples(readPage(name) ?? '')] as const)]
+}
+
+/** A page with the files that it shows as they are, importing entry points as users do. */
+function withExamples(page: string): string {
+  const copy = /(<!-- (examples\/[\w.-]+) -->\n\n```ts\n)[\s\S]*?(?=```\n)/g
+  return page.replaceAll(copy, (_, head: string, path: string) => {
+    const source = readFileSync(new URL(path, ROOT), 'utf8')
+    return head + source.replaceAll(/'\.\.\/src\/([a-z-]+)\/index\.ts'/g, "'skein/$1'")
   })
 }
 
@@ -61,9 +71,15 @@ export function stalePages(): readonly string[] {
     .map(([name]) => name)
 }
 
+/** Pages that are written by hand but for a part stand where they belong. */
+function placeOf(name: string): URL {
+  const isElsewhere = name === 'README.md' || name.startsWith('docs/')
+  return new URL(name, isElsewhere ? ROOT : GENERATED_DIRECTORY)
+}
+
 function readPage(name: string): string | null {
   try {
-    return readFileSync(new URL(name, GENERATED_DIRECTORY), 'utf8')
+    return readFileSync(placeOf(name), 'utf8')
   } catch {
     return null
   }
@@ -136,13 +152,12 @@ function limitsTable(file: string, values: Readonly<Record<string, number>>): st
 function main(args: readonly string[]): number {
   const stale = stalePages()
   if (args.includes('--check')) {
-    for (const name of stale)
-      process.stderr.write(`docs/generated/${name} is stale: npm run docs\n`)
+    for (const name of stale) process.stderr.write(`${name} is stale: npm run docs\n`)
     return stale.length === 0 ? 0 : 1
   }
   mkdirSync(new URL('api/', GENERATED_DIRECTORY), { recursive: true })
   const pages = generatedPages()
-  for (const [name, text] of pages) writeFileSync(new URL(name, GENERATED_DIRECTORY), text)
+  for (const [name, text] of pages) writeFileSync(placeOf(name), text)
   process.stdout.write(`docs: ${stale.length} of ${pages.size} pages changed\n`)
   return 0
 }
