@@ -16,7 +16,7 @@ import type { RunReport } from './run.ts'
 import { run } from './run.ts'
 import type { DocumentFormat } from './world/plc.ts'
 
-/** How long one run may take, ms; it takes about a minute. */
+/** How long one run may take, ms; it takes two to three minutes. */
 const RUN_TIMEOUT_MS = 10 * 60_000
 
 function print(text: string): void {

@@ -19,7 +19,7 @@ export interface Options {
   readonly seed: number
 }
 
-export const USAGE: string = `Runs relay and host among real PDSes and compares every event.
+export const USAGE: string = `Runs relay, host and client among real PDSes and compares every event.
 
   npm run interop -- [options]
 

@@ -4,6 +4,11 @@ import { join } from 'node:path'
 
 import type { Check } from './checks/check.ts'
 import { checkOf } from './checks/check.ts'
+import { checkClientCalls } from './checks/client-calls.ts'
+import { checkClientErrors } from './checks/client-errors.ts'
+import { checkClientEvents } from './checks/client-events.ts'
+import { checkClientProofs } from './checks/client-proofs.ts'
+import { checkConsumers } from './checks/consumers.ts'
 import { checkHostBlobs } from './checks/host-blobs.ts'
 import { checkHostRepos } from './checks/host-repos.ts'
 import { checkHostStream } from './checks/host-stream.ts'
@@ -18,10 +23,11 @@ import { freePort } from './net/ports.ts'
 import { mustHappen, sleep, waitUntil } from './net/wait.ts'
 import { procedure } from './net/xrpc.ts'
 import { RelayProcess } from './relay/relay-process.ts'
-import { writesAcrossCrash, writesWhileDown } from './scenario/load-steps.ts'
+import { writesAcrossCrash, writesAcrossKill, writesWhileDown } from './scenario/load-steps.ts'
 import { Scene } from './scenario/scene.ts'
 import { scenario } from './scenario/steps.ts'
 import { warmUpStep } from './scenario/warm-up.ts'
+import { Consumers } from './skein-client/consumers.ts'
 import { StepRunner } from './step-runner.ts'
 import { CONNECTIONS_PER_WATCHER, Watcher } from './streams/observers.ts'
 import type { Pds, PdsName } from './world/pds.ts'
@@ -99,7 +105,9 @@ export async function run(settings: RunSettings): Promise<RunReport> {
   await connected(world, CONNECTIONS_PER_WATCHER + 1, 'the relay did not subscribe to all PDSes')
   const relayed = new Watcher(relay.origin, plc.url)
   stack.defer(() => relayed.stop())
-  return await new Run(settings, world, direct, relay, relayed).go()
+  const consumers = new Consumers(world, relay.origin, settings.directory)
+  stack.defer(() => consumers.stop())
+  return await new Run({ settings, world, direct, relay, relayed, consumers }).go()
 }
 
 async function connected(world: World, count: number, otherwise: string): Promise<void> {
@@ -117,27 +125,32 @@ class Run {
   readonly #direct: Readonly<Record<PdsName, Watcher>>
   readonly #relay: RelayProcess
   readonly #relayed: Watcher
+  readonly #consumers: Consumers
   readonly #ledger: Ledger
   readonly #runner: StepRunner
   readonly #checks: Check[] = []
 
-  constructor(
-    settings: RunSettings,
-    world: World,
-    direct: Readonly<Record<PdsName, Watcher>>,
-    relay: RelayProcess,
-    relayed: Watcher,
-  ) {
+  constructor(parts: {
+    readonly settings: RunSettings
+    readonly world: World
+    readonly direct: Readonly<Record<PdsName, Watcher>>
+    readonly relay: RelayProcess
+    readonly relayed: Watcher
+    readonly consumers: Consumers
+  }) {
+    const { settings, world, direct, relay, relayed, consumers } = parts
     this.#settings = settings
     this.#scene = new Scene(world)
     this.#direct = direct
     this.#relay = relay
     this.#relayed = relayed
+    this.#consumers = consumers
     this.#ledger = new Ledger({ A: direct.A.raw, B: direct.B.raw, S: direct.S.raw })
     this.#runner = new StepRunner({
       scene: this.#scene,
       direct,
       relayed,
+      consumers,
       ledger: this.#ledger,
       progress: settings.progress,
     })
@@ -148,6 +161,7 @@ class Run {
     await this.#runner.run(warmUp, 'connecting')
     for (const step of scenario) await this.#runner.run(step)
     await this.#look('after the scenario')
+    await this.#killConsumer()
     await this.#restart()
     for (const [i, delayMs] of CRASH_DELAYS_MS.entries()) await this.#crash(i + 1, delayMs)
     await this.#look('at the end')
@@ -159,6 +173,7 @@ class Run {
       ...checkHostStream(this.#scene, this.#direct.S),
       ...(await checkHostRepos(this.#scene)),
       ...(await checkHostBlobs(this.#scene)),
+      ...(await this.#lookAtClient()),
     )
     const { A, B, S } = this.#direct
     const rows = compare(
@@ -177,6 +192,49 @@ class Run {
       ...(await checkHttp(origin, this.#scene, when)),
       ...(await checkReplay(origin, this.#relayed.raw.events, this.#scene, when)),
     )
+  }
+
+  /** Calls, errors, proofs and events of Skein's client, then what its consumers have delivered. */
+  async #lookAtClient(): Promise<Check[]> {
+    this.#settings.progress("looking at Skein's client")
+    const { origin } = this.#relay
+    const scene = this.#scene
+    const checks = [
+      ...(await checkClientCalls(origin, scene)),
+      ...(await checkClientErrors(origin, scene)),
+      ...(await checkClientProofs(origin, scene)),
+      ...(await checkClientEvents(this.#direct, this.#relayed)),
+    ]
+    await this.#consumers.stop()
+    const consumed = await checkConsumers({
+      scene,
+      consumers: this.#consumers,
+      direct: this.#direct,
+      relayed: this.#relayed,
+      entries: this.#ledger.entries(),
+    })
+    return [...checks, ...consumed]
+  }
+
+  /** In the midst of a step; what it has missed must come when it is back. */
+  async #killConsumer(): Promise<void> {
+    this.#runner.restorePatience()
+    const { relayed } = this.#consumers
+    const consumedCount = (): number => relayed.lives().flat().length
+    const before = consumedCount()
+    let atKill = before
+    const step = writesAcrossKill(async () => {
+      await waitUntil(() => consumedCount() > before, FIRST_EVENT_TIMEOUT_MS)
+      await relayed.kill()
+      atKill = consumedCount()
+      await sleep(CRASH_PAUSE_MS)
+      relayed.start()
+    })
+    await this.#runner.run(step)
+    const faults: string[] = []
+    if (atKill === before) faults.push('nothing of the step had been delivered')
+    if (consumedCount() === atKill) faults.push('nothing was left to be delivered')
+    this.#checks.push(checkOf('kill -9 of the consumer struck in the midst of writes', faults))
   }
 
   async #restart(): Promise<void> {

@@ -4,6 +4,7 @@ import type { Ledger, LedgerEntry, Seqs, StepWindow } from './compare/ledger.ts'
 import { waitUntil } from './net/wait.ts'
 import type { Scene } from './scenario/scene.ts'
 import type { Step } from './scenario/step.ts'
+import type { Consumers } from './skein-client/consumers.ts'
 import type { Watcher } from './streams/observers.ts'
 import type { PdsName } from './world/pds.ts'
 import { PDS_NAMES } from './world/pds.ts'
@@ -17,6 +18,7 @@ export class StepRunner {
   readonly #scene: Scene
   readonly #direct: Readonly<Record<PdsName, Watcher>>
   readonly #relayed: Watcher
+  readonly #consumers: Consumers
   readonly #ledger: Ledger
   readonly #progress: (text: string) => void
   /** Steps whose events did not reach everybody in time, one sentence each. */
@@ -27,12 +29,14 @@ export class StepRunner {
     readonly scene: Scene
     readonly direct: Readonly<Record<PdsName, Watcher>>
     readonly relayed: Watcher
+    readonly consumers: Consumers
     readonly ledger: Ledger
     readonly progress: (text: string) => void
   }) {
     this.#scene = parts.scene
     this.#direct = parts.direct
     this.#relayed = parts.relayed
+    this.#consumers = parts.consumers
     this.#ledger = parts.ledger
     this.#progress = parts.progress
   }
@@ -72,13 +76,20 @@ export class StepRunner {
       .filter((entry) => entry.refusal === null)
     const arrived = (entry: LedgerEntry): boolean =>
       this.#relayed.raw.byFingerprint.has(entry.event.fingerprint)
+    const { raw } = this.#relayed
     const relayed = await waitUntil(
-      () => awaited.every(arrived) && this.#relayed.position >= this.#relayed.raw.lastSeq,
+      () =>
+        awaited.every(arrived) &&
+        this.#relayed.position >= raw.lastSeq &&
+        this.#consumers.laggards(upTo, raw.lastSeq).length === 0,
       this.#timeoutMs,
     )
     if (relayed) return
     const missing = awaited.filter((entry) => !arrived(entry)).length
-    const laggards = this.#relayed.laggards(this.#relayed.raw.lastSeq)
+    const laggards = [
+      ...this.#relayed.laggards(raw.lastSeq),
+      ...this.#consumers.laggards(upTo, raw.lastSeq),
+    ]
     const found = [`${missing} events have not come`, ...laggards].join(', ')
     const seconds = (this.#timeoutMs / 1_000).toFixed(1)
     this.#progress(`  after ${seconds} s: ${found}`)

@@ -15,11 +15,12 @@ import {
 } from '@atproto/repo'
 import { parseCid } from '@atproto/lex-data'
 
-import { query, queryBytes } from '../net/xrpc.ts'
+import { queryBytes } from '../net/xrpc.ts'
 import type { Account, Scene } from '../scenario/scene.ts'
 import { SkeinHost } from '../world/skein-host.ts'
 import type { Check } from './check.ts'
 import { runCheck } from './check.ts'
+import { activeAccounts } from './listings.ts'
 import { exportOf, readRepo, recordDifferences, recordsByAtcute } from './repo-contents.ts'
 
 /** Proofs asked for of each repository's records. */
@@ -81,11 +82,9 @@ async function selfDescription(scene: Scene): Promise<string[]> {
 /** All of them, as of now. */
 export async function subjectsOf(scene: Scene): Promise<Subject[]> {
   const subjects: Subject[] = []
-  for (const account of scene.accounts) {
+  for (const account of await activeAccounts(scene)) {
     const { home, did } = account
-    if (!(home instanceof SkeinHost) || account.deleted) continue
-    const status = await query(home.origin, 'com.atproto.sync.getRepoStatus', { params: { did } })
-    if (status['active'] !== true) continue
+    if (!(home instanceof SkeinHost)) continue
     const { verificationMethods } = await home.plc.getDocumentData(did)
     const didKey = verificationMethods['atproto'] ?? ''
     const car = await exportOf(home.origin, did)

@@ -8,11 +8,10 @@ import type { Account, Scene } from '../scenario/scene.ts'
 import type { Head } from '../world/pds.ts'
 import type { Check } from './check.ts'
 import { runCheck } from './check.ts'
+import { listAll } from './listings.ts'
 
 /** Small, so that the listings take several pages. */
 const PAGE_LIMIT = 3
-/** Pages after which a listing counts as endless. */
-const PAGES_MAX = 100
 const CALL_TIMEOUT_MS = 10_000
 
 /** What an account is by its PDS; for a deleted one, by what the scenario did to it. */
@@ -157,21 +156,6 @@ async function repo(relay: string, truth: Truth): Promise<string[]> {
   const response = await get(location)
   const car = await readCarWithRoot(new Uint8Array(await response.arrayBuffer()))
   return car.root.toString() === head?.cid ? [] : [`the CAR's root is ${car.root.toString()}`]
-}
-
-async function listAll(relay: string, nsid: string, key: string, limit: number): Promise<Json[]> {
-  const all: Json[] = []
-  let cursor: string | null = null
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const params = { limit: String(limit), ...(cursor === null ? {} : { cursor }) }
-    const answer: Json = await query(relay, nsid, { params })
-    const items = answer[key]
-    if (!Array.isArray(items)) throw new Error(`${nsid} answers no ${key}`)
-    all.push(...items.map((item): Json => item))
-    if (typeof answer['cursor'] !== 'string') return all
-    cursor = answer['cursor']
-  }
-  throw new Error(`${nsid} did not end after ${PAGES_MAX} pages`)
 }
 
 function get(url: string): Promise<Response> {

@@ -5,6 +5,7 @@ import type { BlockMap } from '@atproto/repo'
 import { MemoryBlockstore, readCarWithRoot, Repo, verifyRepo } from '@atproto/repo'
 
 import { queryBytes } from '../net/xrpc.ts'
+import { adminAuthorization } from '../world/pds.ts'
 
 /** A repository that has been verified: every block, the signature, the tree, every record. */
 export interface RepoContents {
@@ -22,6 +23,12 @@ export interface RepoContents {
 export function exportOf(origin: string, did: string, since?: string): Promise<Uint8Array> {
   const params = { did, ...(since === undefined ? {} : { since }) }
   return queryBytes(origin, 'com.atproto.sync.getRepo', { params })
+}
+
+/** The same as a real PDS serves it to its administrator: of inactive accounts as well. */
+export function exportForAdmin(origin: string, did: string): Promise<Uint8Array> {
+  const options = { params: { did }, authorization: adminAuthorization }
+  return queryBytes(origin, 'com.atproto.sync.getRepo', options)
 }
 
 /** Verifies a CAR with `@atproto/repo`. Throws what that throws. */
@@ -42,6 +49,17 @@ export async function readRepo(
     ),
     blocks,
   }
+}
+
+/** CIDs of records by path as `@atproto/repo` walks them; the signature is not looked at. */
+export async function recordsByAtproto(car: Uint8Array): Promise<Map<string, string>> {
+  const { root, blocks } = await readCarWithRoot(car)
+  const repo = await Repo.load(new MemoryBlockstore(blocks), root)
+  const records = new Map<string, string>()
+  for await (const { collection, rkey, cid } of repo.walkRecords()) {
+    records.set(`${collection}/${rkey}`, cid.toString())
+  }
+  return records
 }
 
 /** CIDs of records by path as `@atcute/repo` reads them, which also decodes each. */

@@ -14,7 +14,7 @@ const THING = 'org.example.thing'
 const WRITES_MAX = 200
 
 /** Names in the scene; all but the first two are left inactive at the end. */
-const ACCOUNTS = ['sam', 'sue', 'sid', 'sal', 'sia'] as const
+const ACCOUNTS = ['sam', 'sue', 'sid', 'sal', 'sia', 'sol'] as const
 
 /** Statuses that accounts come back from. */
 const PASSING_STATUSES = ['deactivated', 'suspended', 'takendown'] as const
@@ -153,6 +153,10 @@ export const hostEndingSteps: readonly Step[] = [
   step('leave an account taken down', 2, async (scene) => {
     await createRecord(scene.account('sia'), POST, post('not allowed'))
     await hostOf(scene).setStatus(scene.account('sia').did, 'takendown')
+  }),
+  step('leave an account suspended', 2, async (scene) => {
+    await createRecord(scene.account('sol'), POST, post('not now'))
+    await hostOf(scene).setStatus(scene.account('sol').did, 'suspended')
   }),
 ]
 

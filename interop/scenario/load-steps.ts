@@ -46,6 +46,20 @@ export function writesAcrossCrash(round: number, crash: () => Promise<void>): St
   }
 }
 
+/** A step of writes during which `kill` ends a consumer and starts it again. */
+export function writesAcrossKill(kill: () => Promise<void>): Step {
+  return {
+    name: 'writes while the consumer of the relay is killed',
+    async run(scene) {
+      const writing = Promise.all([
+        burst(scene, 'kill'),
+        ...WRITERS.map((name) => rename(scene.account(name), 'kill')),
+      ])
+      await Promise.all([writing, kill()])
+    },
+  }
+}
+
 async function burst(scene: Scene, prefix: string): Promise<void> {
   await Promise.all(WRITERS.map((name) => writeMany(scene.account(name), prefix)))
 }

@@ -16,10 +16,10 @@ import { isLexMap } from '@atproto/lex-data'
 
 export type EventType = '#commit' | '#sync' | '#identity' | '#account'
 
-const EVENT_TYPES: ReadonlySet<unknown> = new Set(['#commit', '#sync', '#identity', '#account'])
+export const EVENT_TYPES: readonly EventType[] = ['#commit', '#sync', '#identity', '#account']
 
 function isEventType(value: unknown): value is EventType {
-  return EVENT_TYPES.has(value)
+  return (EVENT_TYPES as readonly unknown[]).includes(value)
 }
 
 /** One event as it stood in a frame. */
