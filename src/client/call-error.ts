@@ -81,6 +81,9 @@ const RETRYABLE: ReadonlySet<CallErrorCode> = new Set([
 /** Longest text of a service that an error keeps, in UTF-16 units. */
 const ERROR_CHARS_MAX = 128
 const MESSAGE_CHARS_MAX = 256
+/** What a terminal would act on: control characters, and what turns the direction of text. */
+// oxlint-disable-next-line no-control-regex -- these are what has to be found
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /** Of which call an error is. */
 export interface CallTarget {
@@ -102,7 +105,8 @@ export interface CallErrorDetails {
 
 /**
  * The only error that a call rejects with, and that an iteration of its answer throws. The message
- * reads `<nsid> at <service>: <what>`; what a service sent is cut to a bounded length.
+ * reads `<nsid> at <service>: <what>`; what a service sent is cut to a bounded length there, and
+ * control characters in it stand as `\uNNNN`, since messages end up on terminals and in logs.
  */
 export class CallError extends Error {
   override readonly name = 'CallError'
@@ -113,7 +117,7 @@ export class CallError extends Error {
   readonly service: string
   /** HTTP status of the answer; null when there was none. */
   readonly status: number | null
-  /** The error's name as the service sent it, cut; null when it sent none. */
+  /** The error's name as the service sent it, cut and otherwise as it is; null for none. */
   readonly error: string | null
   /** Why something did not verify; null when that is not the matter. */
   readonly reason: InvalidReason | UnverifiableReason | null
@@ -127,7 +131,7 @@ export class CallError extends Error {
     details: CallErrorDetails = {},
   ) {
     const { status = null, error = null, reason = null, retryAfterMs = null, cause } = details
-    const shown = `${target.nsid} at ${target.service}: ${message.slice(0, MESSAGE_CHARS_MAX)}`
+    const shown = `${target.nsid} at ${target.service}: ${harmless(message)}`
     super(shown, cause === undefined ? undefined : { cause })
     this.code = code
     this.kind = kindOf(code, reason)
@@ -138,6 +142,12 @@ export class CallError extends Error {
     this.reason = reason
     this.retryAfterMs = retryAfterMs
   }
+}
+
+function harmless(message: string): string {
+  return message
+    .slice(0, MESSAGE_CHARS_MAX)
+    .replaceAll(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 function kindOf(code: CallErrorCode, reason: string | null): CallErrorKind {

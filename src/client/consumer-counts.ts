@@ -13,6 +13,7 @@ export interface ConsumerCounts {
   readonly refused: Partial<Record<Reason, number>>
   readonly unverifiable: Partial<Record<Reason, number>>
   readonly desynchronized: Record<string, number>
+  gaps: number
   handlerFailures: number
   saves: number
 }
@@ -26,6 +27,7 @@ export function newCounts(): ConsumerCounts {
     refused: {},
     unverifiable: {},
     desynchronized: {},
+    gaps: 0,
     handlerFailures: 0,
     saves: 0,
   }

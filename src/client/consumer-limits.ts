@@ -25,6 +25,15 @@ export interface ConsumerLimits {
   /** First pause before a repository is fetched again, ms; doubles up to the cap. */
   readonly repairPauseMs: number
   readonly repairPauseMsMax: number
+  /**
+   * Records of a repository that may be repaired by what is new alone, for which its tree is built
+   * again in memory; 0: all are fetched whole.
+   */
+  readonly updateRecordsMax: number
+  /** Largest answer with what is new, bytes; above it the repository is fetched whole. */
+  readonly updateBytesMax: number
+  /** Fetches that find an older state than was delivered before they become rare. */
+  readonly behindTriesMax: number
   /** Operations of one part of a repair. */
   readonly partOpsMax: number
   /** Records of one part, bytes. */
@@ -68,6 +77,11 @@ export const CONSUMER_LIMITS: ConsumerLimits = {
   repairPollMs: 1_000,
   repairPauseMs: 2_000,
   repairPauseMsMax: 3_600_000,
+  // Some 300 bytes and 5 µs each.
+  updateRecordsMax: 50_000,
+  // It is held in memory, once for each of `repairsMax`.
+  updateBytesMax: 8 * 1_024 * 1_024,
+  behindTriesMax: 5,
   // As many as a commit may have.
   partOpsMax: 200,
   partBytesMax: 2_000_000,

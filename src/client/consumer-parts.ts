@@ -20,10 +20,11 @@ import { EventJudge } from './event-judge.ts'
 import { EventSteps } from './event-steps.ts'
 import type { Lane, Lanes } from './lanes.ts'
 import type { MaybePromise } from './maybe-promise.ts'
+import { QuarantineKeeper } from './quarantine-keeper.ts'
 import { type Outcome, Repairs } from './repairs.ts'
 import { RepoFetcher } from './repo-fetcher.ts'
 import { RepoMemory } from './repo-memory.ts'
-import { Saver } from './saver.ts'
+import { Saver, type SaverOptions } from './saver.ts'
 import { parseService } from './service.ts'
 import type { Place, SourceListener } from './source-types.ts'
 import { StreamProgress } from './stream-progress.ts'
@@ -35,6 +36,7 @@ export interface Parts {
   readonly progress: StreamProgress
   readonly saver: Saver
   readonly repairs: Repairs
+  readonly kept: QuarantineKeeper
   readonly steps: EventSteps
   readonly source: StreamSource
   /** Ends what was made here and belongs to nobody else. */
@@ -68,20 +70,7 @@ export async function openParts(setup: PartsSetup): Promise<Parts> {
   const { identities, close } = identitiesOf(options, clock)
   const progress = new StreamProgress(start.cursors)
   const memory = new RepoMemory(store, limits.cachedReposMax)
-  const saver = new Saver(
-    {
-      memory,
-      progress,
-      store,
-      clock,
-      onFailure,
-      cursorStore: options.cursorStore ?? null,
-      saveEvents: limits.saveEvents,
-      saveMs: limits.saveMs,
-      onSaved: setup.onSaved,
-    },
-    start.cursors[0] ?? null,
-  )
+  const saver = new Saver(saverOptions(setup, memory, progress), start.cursors[0] ?? null)
   const checkpointOf = (place: Place | null) => progress.checkpoint(place)
   const onNotice = (notice: ConsumerNotice): void => options.onNotice?.(notice)
   const shared = { memory, store, limits, clock, signal, checkpointOf, deliver, onNotice }
@@ -92,14 +81,18 @@ export async function openParts(setup: PartsSetup): Promise<Parts> {
     random,
     wantsDid: (did) => wanted.did(did),
     wantsPath: (path) => wanted.path(path),
+    wantsAllPaths: wanted.collections === null,
     flush: () => saver.flush(),
-    quarantine: (did, error, tries) => steps.keepRepair(did, error, tries),
+    quarantine: (did, error, tries) => kept.keepRepair(did, error, tries),
     onSettled: (lane) => {
       saver.touch()
       setup.onSettled(lane)
     },
     onFailure,
   })
+  const verify = options.verify ?? 'full'
+  const tracks = verify === 'full' && wanted.commits
+  const kept = new QuarantineKeeper({ ...shared, saver, tracks, counts: setup.counts })
   const waitMs = limits.identityWaitMs
   const steps: EventSteps = new EventSteps({
     ...shared,
@@ -110,7 +103,8 @@ export async function openParts(setup: PartsSetup): Promise<Parts> {
     wanted,
     counts: setup.counts,
     judge: new EventJudge({ identities, verifier, clock, waitMs, signal }),
-    verify: options.verify ?? 'full',
+    verify,
+    kept,
     backfillsSeen: options.backfill === 'seen' ? 'yes' : 'no',
     deletion: options.deletion ?? 'event',
     deliveredUpTo: start.deliveredUpTo,
@@ -126,7 +120,18 @@ export async function openParts(setup: PartsSetup): Promise<Parts> {
     policies: { ...options.policies, start: start.policy },
     listener: setup.listener,
   })
-  return { memory, progress, saver, repairs, steps, source, close }
+  return { memory, progress, saver, repairs, kept, steps, source, close }
+}
+
+function saverOptions(
+  { options, limits, clock, store, onSaved, onFailure }: PartsSetup,
+  memory: RepoMemory,
+  progress: StreamProgress,
+): SaverOptions {
+  const { cursorStore = null } = options
+  const { saveEvents, saveMs } = limits
+  const what = { memory, progress, store, cursorStore }
+  return { ...what, clock, saveEvents, saveMs, onSaved, onFailure }
 }
 
 function identitiesOf(

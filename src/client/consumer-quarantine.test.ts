@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Delivery } from './consumer-types.ts'
 import { MemoryStore } from './memory-store.ts'
+import { runConsumer } from './run-consumer.ts'
 import { caughtUp, ConsumerKit, repaired, truthOf } from './testing/consumer-kit.ts'
 import { create } from './testing/consumer-writes.ts'
 
@@ -139,5 +140,91 @@ describe('quarantine', () => {
     assert.equal(await consumer.quarantine.replay(repo.did), 0)
     await repaired(store, [repo.did])
     assert.deepEqual(seen.records(repo.did), truthOf(repo))
+  })
+})
+
+describe('a handler that never returns', () => {
+  it('is tried again, then its message waits in quarantine, and others go on', async () => {
+    await using kit = await ConsumerKit.start()
+    const [stuck, other] = [kit.account('stuck'), kit.account('other')]
+    kit.commit(stuck, [create('poison')])
+    kit.commit(stuck, [create('b')])
+    const seq = kit.commit(other, [create('a')])
+    const late: (() => void)[] = []
+    const signals: AbortSignal[] = []
+    const handled: string[] = []
+    await using consumer = runConsumer({
+      ...(await kit.options()),
+      limits: { handlerTriesMax: 2, handlerPauseMs: 1, saveMs: 5, stopMs: 100 },
+      handlerTimeoutMs: 30,
+      handler(delivery, { signal }) {
+        assert.ok(delivery.kind === 'commit')
+        if (delivery.ops[0]?.rkey !== 'poison' || delivery.cause === 'replay') {
+          handled.push(`${delivery.did} ${delivery.ops[0]?.rkey}`)
+          return undefined
+        }
+        signals.push(signal)
+        const { promise, resolve, reject } = Promise.withResolvers<void>()
+        late.push(late.length === 0 ? resolve : () => reject(new Error('too late')))
+        return promise
+      },
+    })
+    await caughtUp(consumer, seq)
+    assert.deepEqual(handled, [`${other.did} a`])
+    assert.deepEqual(
+      signals.map(({ aborted }) => aborted),
+      [true, true],
+    )
+    const messages = await consumer.quarantine.list()
+    assert.deepEqual(
+      messages.map(({ error, tries }) => [error, tries]),
+      [
+        ['the handler took over 30 ms', 2],
+        [null, 0],
+      ],
+    )
+    // What it says now is of no account, whether it is good or bad.
+    for (const finish of late) finish()
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal((await consumer.quarantine.list()).length, 2)
+    assert.equal(consumer.stats.handlerFailures, 2)
+    assert.equal(await consumer.quarantine.replay(stuck.did), 0)
+    assert.deepEqual(handled.slice(1), [`${stuck.did} poison`, `${stuck.did} b`])
+    assert.equal(consumer.state.failure, null)
+  })
+
+  it('is not hurried by a stop: its signal aborts, and its event comes again', async () => {
+    await using kit = await ConsumerKit.start()
+    const repo = kit.account('stopped')
+    kit.commit(repo, [create('a')])
+    const store = new MemoryStore()
+    const begun = Promise.withResolvers<AbortSignal>()
+    const options = { ...(await kit.options()), store }
+    const consumer = runConsumer({
+      ...options,
+      limits: { stopMs: 20 },
+      handlerTimeoutMs: 60_000,
+      handler: (_, { signal }) => {
+        begun.resolve(signal)
+        return new Promise<never>(() => undefined)
+      },
+    })
+    const signal = await begun.promise
+    await consumer.stop()
+    assert.equal(signal.aborted, true)
+    assert.equal(consumer.stats.handlerFailures, 0)
+    const again = await kit.run({ store })
+    await caughtUp(again.consumer, 1)
+    assert.equal(again.seen.deliveries.length, 1)
+  })
+
+  it('needs a time that is one', async () => {
+    await using kit = await ConsumerKit.start()
+    const options = await kit.options()
+    for (const handlerTimeoutMs of [0, -1, Number.NaN]) {
+      assert.throws(() => runConsumer({ ...options, handlerTimeoutMs, handler: () => undefined }), {
+        code: 'OPTION_INVALID',
+      })
+    }
   })
 })

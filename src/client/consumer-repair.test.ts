@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { randomWrites } from '../../test/support/signed-repo.ts'
 import { eventually } from '../../test/support/waiting.ts'
+import { must } from '../lib/assert.ts'
 import { seededRandom } from '../lib/random.ts'
 import { MemoryStore } from './memory-store.ts'
 import {
@@ -25,6 +26,11 @@ async function brokenRepo(kit: ConsumerKit, options: KitOptions = {}) {
   await caughtUp(run.consumer, 1)
   repo.apply([update('a', 'new'), remove('b'), create('c')])
   return { ...run, store, repo }
+}
+
+/** Requests for repositories, whole or in part. */
+function askedOf({ repos }: ConsumerKit): number {
+  return repos.requests.length + repos.updates.length
 }
 
 function failures({ consumer }: Awaited<ReturnType<typeof brokenRepo>>, code: string) {
@@ -104,12 +110,12 @@ describe('a repair', () => {
       'noted',
     )
     assert.equal(store.repo(repo.did)?.mark?.nextTryMs, null)
-    const asked = kit.repos.requests.length
+    const asked = askedOf(kit)
     kit.repos.answers.set(repo.did, 'serve')
     const time = new Date().toISOString()
     kit.stream.send('#account', { did: repo.did, time, active: true })
     await repaired(store, [repo.did])
-    assert.equal(kit.repos.requests.length, asked + 1)
+    assert.equal(askedOf(kit), asked + 1)
     assert.deepEqual(seen.records(repo.did), truthOf(repo))
   })
 
@@ -137,6 +143,65 @@ describe('a repair', () => {
     await repaired(store, [repo.did])
     assert.deepEqual(seen.records(repo.did), truthOf(repo))
   })
+
+  it('from a host that stays older becomes rare, is told, and heals with the next event', async () => {
+    await using kit = await ConsumerKit.start()
+    const store = new MemoryStore()
+    const repo = kit.account('restored')
+    kit.commit(repo, [create('a')])
+    const old = repo.exportCar()
+    kit.commit(repo, [create('b')])
+    const limits = { behindTriesMax: 3, repairPauseMsMax: 3_600_000, heldMs: 20 }
+    const { consumer, seen, notices } = await kit.run({ store, limits })
+    await caughtUp(consumer, 2)
+    repo.apply([create('c')])
+    kit.repos.answers.set(repo.did, { car: old })
+    await caughtUp(consumer, kit.commit(repo, [create('d')]))
+    const mark = await eventually(() => {
+      const row = store.repo(repo.did)?.mark ?? null
+      return row?.reason === 'host-behind' ? row : null
+    }, 'told')
+    assert.equal(mark.tries, 3)
+    assert.ok(must(mark.nextTryMs, 'a try') > Date.now() + 3_000_000, 'it is tried rarely')
+    const told = notices.flatMap((notice) => (notice.kind === 'repair-failed' ? [notice.code] : []))
+    assert.deepEqual(told, ['rev-stale', 'rev-stale', 'host-behind'])
+    const before = Object.keys(seen.records(repo.did))
+    assert.deepEqual(before, ['org.example.note/a', 'org.example.note/b'], 'what was told stands')
+    const asked = askedOf(kit)
+    kit.repos.answers.set(repo.did, 'serve')
+    const time = new Date().toISOString()
+    await caughtUp(consumer, kit.stream.send('#identity', { did: repo.did, time }))
+    await repaired(store, [repo.did])
+    assert.ok(askedOf(kit) > asked, 'an #identity brings a try about')
+    assert.deepEqual(seen.records(repo.did), truthOf(repo))
+    assert.deepEqual(seen.faults, [])
+  })
+
+  for (const type of ['#commit', '#sync'] as const) {
+    it(`from a host that was restored is mended by its next ${type}`, async () => {
+      await using kit = await ConsumerKit.start()
+      const store = new MemoryStore()
+      const repo = kit.account('continued')
+      kit.commit(repo, [create('a')])
+      const old = repo.exportCar()
+      kit.commit(repo, [create('b')])
+      const limits = { behindTriesMax: 1, repairPauseMsMax: 3_600_000, heldMs: 20 }
+      const { consumer, seen } = await kit.run({ store, limits })
+      await caughtUp(consumer, 2)
+      repo.apply([create('c')])
+      kit.repos.answers.set(repo.did, { car: old })
+      await caughtUp(consumer, kit.commit(repo, [remove('b')]))
+      await eventually(
+        () => (store.repo(repo.did)?.mark?.reason === 'host-behind' ? true : null),
+        'told',
+      )
+      kit.repos.answers.set(repo.did, 'serve')
+      const body = repo.apply([create('d')])
+      kit.stream.send(type, type === '#commit' ? body : repo.sync())
+      await repaired(store, [repo.did])
+      assert.deepEqual(seen.records(repo.did), truthOf(repo))
+    })
+  }
 
   it('is made good when events were let go that the host did not have yet', async () => {
     await using kit = await ConsumerKit.start()
@@ -175,7 +240,7 @@ describe('a repair', () => {
     assert.deepEqual(seen.kinds(), ['commit live', 'sync', 'commit repair', 'repo-complete'])
     await caughtUp(consumer, kit.stream.send('#sync', repo.sync()))
     assert.deepEqual(seen.kinds().slice(4), ['sync'])
-    assert.equal(kit.repos.requests.length, 1)
+    assert.deepEqual([kit.repos.updates.length, kit.repos.requests.length], [1, 0])
   })
 })
 

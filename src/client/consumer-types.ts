@@ -71,7 +71,10 @@ export interface ConsumerOptions {
   readonly store?: ConsumerStore
   /**
    * `full` (the default): signature, operations, tree and continuity of each commit; what does not
-   * hold is refused. `none`: nothing is verified, and there are no repairs.
+   * hold is refused. `none`: nothing is verified, and there are no repairs; a commit whose rev is
+   * not after the newest seen of its repository is skipped, and one that does not follow it is told
+   * as `repo-gap`. Those revs are kept in memory only, of the `cachedReposMax` repositories that
+   * were last heard of.
    */
   readonly verify?: 'full' | 'none'
   readonly filter?: ConsumerFilter
@@ -122,7 +125,10 @@ export interface SubscribeOptions extends ConsumerOptions {
 export type Handler = (delivery: Delivery, context: HandlerContext) => MaybePromise<void>
 
 export interface HandlerContext {
-  /** Aborts when the consumer stops: finish soon or give up; what is given up comes again. */
+  /**
+   * Aborts when the consumer stops, or the try has taken `handlerTimeoutMs`: finish soon or give
+   * up; what is given up comes again.
+   */
   readonly signal: AbortSignal
   /** From 1 on; more when the handler has failed on this delivery. */
   readonly attempt: number
@@ -132,6 +138,13 @@ export interface HandlerContext {
 
 export interface RunConsumerOptions extends ConsumerOptions {
   readonly handler: Handler
+  /**
+   * How long one try of the handler may take, ms. Then its signal aborts and the try has failed,
+   * like one that throws; what it still does or says is not waited for, so that the next try can
+   * overlap with it. Default none: a handler that waits for its database through an outage is left
+   * to wait, and one that never ends holds its account, in the end the stream (`state.isHeld`).
+   */
+  readonly handlerTimeoutMs?: number
   /** Handlers at work at once, of different accounts; default 16. */
   readonly concurrency?: number
 }
@@ -291,10 +304,34 @@ export type ConsumerNotice =
   | {
       readonly kind: 'repair-failed'
       readonly did: string
-      readonly code: CallErrorCode | UnverifiableReason | 'rev-stale' | 'handler-failed'
+      /**
+       * `rev-stale`: the host has an older state than was delivered, which stands, for a rev may
+       * not go backwards; `host-behind`: once, when that has gone on for `behindTriesMax` tries:
+       * it is tried rarely from now on, and at once when the account has a newer event.
+       */
+      readonly code:
+        | CallErrorCode
+        | UnverifiableReason
+        | 'rev-stale'
+        | 'host-behind'
+        | 'handler-failed'
       readonly detail: string
       /** Wall time of the next try; null when an event or `replay` must bring it about. */
       readonly nextTryMs: number | null
+    }
+  /**
+   * With `verify: 'none'`: commits of a repository between rev `known` and this one, which was
+   * delivered all the same, were not seen. Nothing brings them.
+   */
+  | {
+      readonly kind: 'repo-gap'
+      readonly did: string
+      /** The newest rev seen before. */
+      readonly known: string
+      /** The rev that the commit says it follows; null for the first of a repository. */
+      readonly since: string | null
+      readonly rev: string
+      readonly place: Place
     }
   /** The handler failed too often: later events of the account wait behind this one. */
   | {
@@ -330,8 +367,15 @@ export interface ConsumerStats {
     readonly running: number
     readonly waiting: number
     readonly done: number
+    /** Of those done: by what was new since the head alone, and by the whole repository. */
+    readonly update: number
+    readonly whole: number
+    /** Why what was new would not do, so that the whole repository was fetched after it. */
+    readonly fellBack: Readonly<Record<string, number>>
     readonly failed: Readonly<Record<string, number>>
   }
+  /** `repo-gap` notices. */
+  readonly gaps: number
   readonly handlerFailures: number
   readonly quarantined: number
   /** Accounts with events that wait or are at work. */

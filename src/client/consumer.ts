@@ -9,9 +9,11 @@
  *                   repairs ◀── marks ── memory ──▶ saver ──▶ store, then cursors
  * ```
  */
+import { assert } from '../lib/assert.ts'
 import { type Clock, stayAwake, systemClock, type Timer } from '../lib/clock.ts'
 import { SkeinError } from '../lib/errors.ts'
 import type { ConsumerStore } from '../store/consumer-state.ts'
+import { parseFrame } from '../stream/frame.ts'
 import { type ConsumerCounts, newCounts } from './consumer-counts.ts'
 import { WantedEvents } from './consumer-filter.ts'
 import { CONSUMER_LIMITS, type ConsumerLimits } from './consumer-limits.ts'
@@ -22,10 +24,13 @@ import { didOf } from './event-judge.ts'
 import { type Lane, Lanes, type Task } from './lanes.ts'
 import { isPromise, type MaybePromise } from './maybe-promise.ts'
 import { MemoryStore } from './memory-store.ts'
-import type { Outcome } from './repairs.ts'
-import { marked } from './repo-states.ts'
+import { newRepairCounts, type Outcome } from './repairs.ts'
+import { marked, roused } from './repo-states.ts'
 import { Slots } from './slots.ts'
 import type { Place, SourceFrame, SourceNotice } from './source-types.ts'
+
+/** How much more than itself a frame that waits may keep in memory. */
+const PINNED_FACTOR = 2
 
 /** Who gets the deliveries. Those of one account come one at a time. */
 export interface Sink {
@@ -88,8 +93,8 @@ export class Consumer {
 
   get stats(): ConsumerStats {
     const counts = this.#counts
-    const { repairs, saver, steps } = this.#parts ?? {}
-    const { running = 0, done = 0, failed = {} } = repairs?.counts ?? {}
+    const { repairs, saver, kept } = this.#parts ?? {}
+    const repaired = repairs?.counts ?? newRepairCounts()
     return {
       received: counts.received,
       delivered: counts.delivered,
@@ -98,9 +103,15 @@ export class Consumer {
       refused: { ...counts.refused },
       unverifiable: { ...counts.unverifiable },
       desynchronized: { ...counts.desynchronized },
-      repairs: { running, waiting: repairs?.waiting ?? 0, done, failed: { ...failed } },
+      gaps: counts.gaps,
+      repairs: {
+        ...repaired,
+        waiting: repairs?.waiting ?? 0,
+        fellBack: { ...repaired.fellBack },
+        failed: { ...repaired.failed },
+      },
       handlerFailures: counts.handlerFailures,
-      quarantined: steps?.quarantined ?? 0,
+      quarantined: kept?.count ?? 0,
       lanes: this.lanes.size,
       waitingFrames: this.lanes.frames,
       waitingBytes: this.lanes.bytes,
@@ -158,7 +169,7 @@ export class Consumer {
     })
     this.#close = parts.close
     if (this.#phase !== 'starting') return
-    await parts.steps.load()
+    await parts.kept.load()
     this.#parts = parts
     this.#phase = 'running'
     parts.repairs.start()
@@ -180,15 +191,15 @@ export class Consumer {
         return
       }
     }
-    const task: Task = { bytes, frame, place }
-    if (!parts.steps.concerns(task, did)) {
+    if (!parts.steps.concerns(frame, did)) {
       this.#counts.skipped.filtered++
       if (place !== null) parts.progress.done(place)
       parts.saver.touch()
       return
     }
     const lane = this.lanes.get(did ?? '')
-    this.lanes.add(lane, task)
+    const waits = lane.tasks.length > 0 || lane.hold !== null || this.#slots.isFull
+    this.lanes.add(lane, waits ? ownTask(bytes, frame, place) : { bytes, frame, place })
     if (lane.hold !== null && lane.tasks.length > this.limits.heldFramesMax) lane.hold.release()
     this.#run(lane)
     this.#restrain()
@@ -314,8 +325,9 @@ export class Consumer {
     if (this.options.verify === 'none' || !this.wanted.commits) return
     const { memory, repairs, saver } = await this.parts()
     const row = await memory.get(did)
-    if (row.complete || row.mark !== null || this.signal.aborted) return
-    memory.put(marked(row, 'backfill', 'followed', this.clock.nowMs()))
+    if ((row.complete && row.mark === null) || row.quarantined > 0 || this.signal.aborted) return
+    const nowMs = this.clock.nowMs()
+    memory.put(roused(marked(row, 'backfill', 'followed', nowMs), nowMs))
     saver.touch()
     const lane = this.lanes.get(did)
     if (!repairs.request(lane)) this.lanes.tidy(lane)
@@ -382,4 +394,17 @@ export class Consumer {
     // Whoever waits sees the failure; it must not be unhandled when nobody does.
     this.#ended.promise.catch(() => {})
   }
+}
+
+/**
+ * A task that may wait long: of a small frame that is a view of a larger read, a copy, so that a
+ * read of 64 KiB does not stay for each frame that waits.
+ */
+function ownTask(bytes: Uint8Array, frame: SourceFrame, place: Place | null): Task {
+  if (bytes.buffer.byteLength <= bytes.length * PINNED_FACTOR) return { bytes, frame, place }
+  const copy = new Uint8Array(bytes)
+  const parsed = parseFrame(copy)
+  // What was parsed once is parsed again with the same outcome; what was read holds views.
+  assert(parsed.ok && parsed.value.kind !== 'error', 'a copied frame parses')
+  return { bytes: copy, frame: parsed.value, place }
 }

@@ -11,7 +11,7 @@ import type { Verified } from '../repo/verify.ts'
 import type { MessageFrame } from '../stream/frame-types.ts'
 import { type ConsumerCounts, count } from './consumer-counts.ts'
 import type { ConsumerLimits } from './consumer-limits.ts'
-import type { ConsumerStore, MarkReason, QuarantineRow, RepoRow } from '../store/consumer-state.ts'
+import type { ConsumerStore, MarkReason, RepoRow } from '../store/consumer-state.ts'
 import type {
   ConsumerIdentities,
   ConsumerNotice,
@@ -23,10 +23,21 @@ import { type CheckpointOf, eventDelivery, partDelivery } from './deliveries.ts'
 import type { EventJudge, Judgement, RepoFrame } from './event-judge.ts'
 import type { Lane, Task } from './lanes.ts'
 import { andThen, isPromise, type MaybePromise } from './maybe-promise.ts'
+import type { KeptEvent, QuarantineKeeper } from './quarantine-keeper.ts'
 import { deletesOf, type Outcome, type Repairs } from './repairs.ts'
 import type { RepoMemory } from './repo-memory.ts'
-import { afterAccount, afterCommit, isDeleted, marked, parked, roused } from './repo-states.ts'
+import {
+  afterAccount,
+  afterCommit,
+  isDeleted,
+  marked,
+  parked,
+  roused,
+  toldOfNews,
+} from './repo-states.ts'
 import type { Saver } from './saver.ts'
+import { SeenRevs } from './seen-revs.ts'
+import type { SourceFrame } from './source-types.ts'
 import type { StreamProgress } from './stream-progress.ts'
 import type { Did } from '../syntax/did.ts'
 import type { Tid } from '../syntax/tid.ts'
@@ -38,6 +49,7 @@ export interface EventStepsOptions {
   readonly saver: Saver
   readonly judge: EventJudge
   readonly repairs: Repairs
+  readonly kept: QuarantineKeeper
   readonly identities: ConsumerIdentities
   readonly wanted: WantedEvents
   readonly limits: ConsumerLimits
@@ -64,30 +76,22 @@ export class EventSteps {
   /** Whether repositories are kept track of. */
   readonly #tracks: boolean
   #unknownMarks = 0
-  #nextMessageId = 1
-  quarantined = 0
+  /** Null when repositories are kept track of, or no commits are wanted. */
+  readonly #seen: SeenRevs | null
 
   constructor(options: EventStepsOptions) {
     this.#options = options
-    this.#tracks = options.verify === 'full' && options.wanted.commits
-  }
-
-  /** Counts what is in quarantine from before. */
-  async load(): Promise<void> {
-    for (;;) {
-      const rows = await this.#options.store.quarantine(null, this.#nextMessageId - 1, 1_000)
-      this.quarantined += rows.length
-      const last = rows.at(-1)
-      if (last === undefined) return
-      this.#nextMessageId = last.id + 1
-    }
+    const { verify, wanted, limits } = options
+    this.#tracks = verify === 'full' && wanted.commits
+    const sees = verify === 'none' && wanted.commits
+    this.#seen = sees ? new SeenRevs(limits.cachedReposMax) : null
   }
 
   /** Whether an event has to pass through here even if it is not delivered. */
-  concerns(task: Task, did: string | null): boolean {
+  concerns(frame: SourceFrame, did: string | null): boolean {
     const { wanted } = this.#options
     if (did !== null && !wanted.did(did)) return false
-    return (this.#tracks && task.frame.kind === 'message') || wanted.frame(task.frame)
+    return (this.#tracks && frame.kind === 'message') || wanted.frame(frame)
   }
 
   /** Does one event. When this returns or resolves, it is finished, or will be by the saver. */
@@ -99,11 +103,31 @@ export class EventSteps {
     if (!this.#options.wanted.did(lane.did)) return this.#skip(task, 'filtered')
     if (frame.type === '#identity') return this.#identity(lane, task)
     if (frame.type === '#account') return this.#account(lane, task, frame)
-    if (!this.#tracks) return this.#give(lane, task, 'unverified', () => undefined)
+    if (!this.#tracks) return this.#unverified(lane, task, frame)
     return andThen(this.#options.memory.get(lane.did), (row) => this.#known(lane, task, frame, row))
   }
 
   // ---- Commits and syncs
+
+  /** Nothing is verified, but what comes twice and what is missing shows all the same. */
+  #unverified(lane: Lane, task: Task, frame: MessageFrame): MaybePromise<void> {
+    const { counts, clock, onNotice } = this.#options
+    const seen = this.#seen
+    if (seen === null || (frame.type !== '#commit' && frame.type !== '#sync')) {
+      return this.#give(lane, task, 'unverified', () => undefined)
+    }
+    const { did } = lane
+    const { rev } = frame.body
+    const sighting = seen.look(did, frame)
+    if (sighting.kind === 'seen') return this.#skip(task, 'stale')
+    if (sighting.kind === 'gap') {
+      const { known, since } = sighting
+      const { place } = task
+      counts.gaps++
+      if (place !== null) onNotice({ kind: 'repo-gap', did, known, since, rev, place })
+    }
+    return this.#give(lane, task, 'unverified', () => seen.note(did, rev, clock.nowMs()))
+  }
 
   #known(lane: Lane, task: Task, frame: RepoFrame, row: RepoRow): MaybePromise<void> {
     if (this.#isPassed(lane, task, frame, row)) return undefined
@@ -139,8 +163,8 @@ export class EventSteps {
     if (lane.repair !== null) {
       const { seenRev } = lane.repair
       if (seenRev === null || rev > seenRev) lane.repair.seenRev = rev
-    } else if (row.mark?.nextTryMs === null && row.quarantined === 0) {
-      const now = roused(row, clock.nowMs())
+    } else if (row.quarantined === 0) {
+      const now = toldOfNews(row, clock.nowMs())
       if (now !== row) {
         memory.put(now)
         repairs.request(lane)
@@ -289,7 +313,7 @@ export class EventSteps {
     task: Task,
     frame: Extract<MessageFrame, { readonly type: '#account' }>,
   ): MaybePromise<void> {
-    const { memory, clock, repairs, deletion } = this.#options
+    const { memory, clock, repairs, deletion, kept } = this.#options
     const { active, status = null } = frame.body
     const isEnd = !active && isDeleted(status)
     const before =
@@ -302,7 +326,7 @@ export class EventSteps {
           const now = afterAccount(row, { active, status }, clock.nowMs())
           if (isEnd) {
             lane.repair?.abort.abort()
-            this.quarantined -= row.quarantined
+            kept.count -= row.quarantined
             memory.forget(lane.did)
           }
           memory.put(now)
@@ -352,13 +376,13 @@ export class EventSteps {
     }
     return andThen(this.#options.memory.get(lane.did), (row) => {
       if (row.quarantined > 0) {
-        return this.#quarantine(lane, task, row, verdict, null, finish)
+        return this.#keep(task, row, verdict, null, finish)
       }
       return andThen(this.#options.deliver(lane, delivery), (outcome) => {
         if (outcome.kind === 'finished') return this.#finish(task, finish, 'handled')
         if (outcome.kind === 'stopped') return undefined
         return andThen(this.#options.memory.get(lane.did), (now) =>
-          this.#quarantine(lane, task, now, verdict, outcome, finish),
+          this.#keep(task, now, verdict, outcome, finish),
         )
       })
     })
@@ -378,71 +402,24 @@ export class EventSteps {
     this.#done(task)
   }
 
-  // ---- Quarantine
-
   /** Keeps an event that the handler would not have, or one that comes after such an event. */
-  #quarantine(
-    lane: Lane,
+  #keep(
     task: Task,
     row: RepoRow,
     verdict: DeliveryVerdict,
-    failure: Extract<Outcome, { readonly kind: 'failed' }> | null,
+    failure: KeptEvent['failure'],
     finish: Finish,
   ): MaybePromise<void> {
-    const { memory, limits, clock, saver, onNotice, counts } = this.#options
-    const { did } = lane
-    const { place, frame } = task
-    if (failure !== null) {
-      const { error, tries } = failure
-      onNotice({ kind: 'quarantined', did, error, tries, place })
-    }
-    const isFull =
-      row.quarantined >= limits.quarantineMax || this.quarantined >= limits.quarantineTotalMax
-    if (place === null) return this.#done(task)
-    if (isFull) {
-      const isRepo =
-        frame.kind === 'message' && (frame.type === '#commit' || frame.type === '#sync')
-      if (this.#tracks && isRepo && row.mark === null) {
-        count(counts.desynchronized, 'quarantine-overflow')
-        const detail = `${row.quarantined} messages in quarantine`
-        memory.put(parked(row, 'quarantine-overflow', detail, clock.nowMs()))
-        onNotice({ kind: 'desynchronized', did, reason: 'quarantine-overflow', detail })
-      }
-      counts.skipped.desynchronized++
-      saver.finishAfter(place)
-      return undefined
-    }
-    return andThen(finish('quarantined'), () => {
-      const { service, seq } = place
-      const { error = null, tries = 0 } = failure ?? {}
-      this.#keep({ did, service, seq, frame: task.bytes.slice(), verdict, error, tries })
-      return andThen(
-        memory.update(did, (now) => ({ ...now, quarantined: now.quarantined + 1 })),
-        () => saver.finishAfter(place),
-      )
-    })
-  }
-
-  /** Notes that a repair could not be delivered. */
-  keepRepair(did: string, error: string, tries: number): MaybePromise<void> {
-    const { onNotice, memory } = this.#options
-    onNotice({ kind: 'quarantined', did, error, tries, place: null })
-    const none = { service: null, seq: null, frame: null }
-    this.#keep({ did, ...none, verdict: 'verified', error, tries })
-    return memory.update(did, (now) => ({ ...now, quarantined: now.quarantined + 1 }))
-  }
-
-  #keep(message: Omit<QuarantineRow, 'id' | 'sinceMs'>): void {
-    this.quarantined++
-    const id = this.#nextMessageId++
-    this.#options.memory.setMessage({ ...message, id, sinceMs: this.#options.clock.nowMs() })
+    const done = (): void => this.#done(task)
+    const { kept } = this.#options
+    return kept.keep({ task, row, verdict, failure, done, finish: () => finish('quarantined') })
   }
 
   /** Forgets all of an account that is no longer wanted. */
   forget(did: string): MaybePromise<void> {
-    const { memory, saver } = this.#options
+    const { memory, saver, kept } = this.#options
     return andThen(memory.get(did), ({ quarantined }) => {
-      this.quarantined -= quarantined
+      kept.count -= quarantined
       memory.forget(did)
       saver.touch()
     })

@@ -108,6 +108,8 @@ test('answers of another type, and those that are not what they say', async () =
     GOOD.replace('3n2', '!'),
     GOOD.slice(0, -1),
     '['.repeat(100_000),
+    `${GOOD.slice(0, -1)},"more":${'['.repeat(50_000)}${']'.repeat(50_000)}}`,
+    `${GOOD.slice(0, -1)},"more":${'{"a":'.repeat(500)}0${'}'.repeat(500)}}`,
   ]) {
     const code = await outcome(answer(JSON_TYPE, body), ask)
     assert.equal(code, 'InvalidResponse', body.slice(0, 20))
@@ -319,6 +321,16 @@ test('statuses and names of errors', async () => {
   }
   await using huge = await startLoopbackServer(answer(JSON_TYPE, 'x'.repeat(10 ** 6), {}, 400))
   assert.equal(await codeOf(ask(clientOf(huge.origin))), 'InvalidRequest')
+})
+
+test('what a service says is harmless to a terminal in the message, and as sent in its field', async () => {
+  const said = { error: 'X\u001b[2J', message: '\u009b31m\r\u202eabc' }
+  await using server = await startLoopbackServer(answer(JSON_TYPE, JSON.stringify(said), {}, 400))
+  const error = await errorOf(ask(clientOf(server.origin)))
+  assert.equal(error?.error, said.error)
+  // oxlint-disable-next-line no-control-regex -- these must not be there
+  assert.doesNotMatch(error?.message ?? '', /[\u0000-\u001f\u007f-\u009f\u202e]/)
+  assert.match(error?.message ?? '', /X\\u001b\[2J: \\u009b31m\\u000d\\u202eabc/)
 })
 
 test('what passes is tried again, what is final is not', async () => {

@@ -33,10 +33,13 @@
  *   `consumer-parts.ts` puts together; `consumer-types.ts`: what goes in and comes out
  * - `lanes.ts`, `slots.ts`, `event-steps.ts`, `event-judge.ts`, `deliveries.ts`: events of an
  *   account in order, verified, delivered; `consumer-filter.ts`: which of them
- * - `repo-states.ts`: the states of a repository, pure; `repo-memory.ts`, `memory-store.ts`: what
- *   is known of them; `stream-progress.ts`, `saver.ts`: cursors, and the order of saving
- * - `repairs.ts`, `repo-fetcher.ts`, `repo-difference.ts`: repositories fetched and compared
- * - `quarantine.ts`: what the handler could not take
+ * - `repo-states.ts`: the states of a repository, pure; `repo-memory.ts`, `memory-store.ts` over
+ *   `ordered-records.ts`: what is known of them; `stream-progress.ts`, `saver.ts`: cursors, and the
+ *   order of saving
+ * - `repairs.ts`, `repo-fetcher.ts`: repositories fetched, a few at a time; `repo-changes.ts`: what
+ *   that changes, by what is new alone or by the whole repository; `repo-difference.ts`: in parts
+ * - `quarantine-keeper.ts`, `quarantine.ts`: what the handler could not take, in and out
+ * - `seen-revs.ts`: what comes twice or is missing where nothing is verified
  * - `consumer-start.ts`, `consumer-limits.ts`, `consumer-counts.ts`, `maybe-promise.ts`: the rest
  *
  * - `missed.ts`: `markMissed`, for what was lost while nobody listened

@@ -5,6 +5,7 @@ import type { StreamResponse } from '../identity/http-client.ts'
 import { concatBytes, fromUtf8 } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createDeadline } from '../lib/deadline.ts'
+import { DRISL_DEPTH_MAX } from '../lib/limits.ts'
 import { callErrorOf, mediaTypeOf } from './byte-stream.ts'
 import { CallError, type CallTarget } from './call-error.ts'
 
@@ -35,7 +36,8 @@ export async function readWhole(
 }
 
 /**
- * Reads and checks a JSON answer. What it holds beyond the schema is kept, unchecked.
+ * Reads and checks a JSON answer. What it holds beyond the schema is kept, unchecked but for how
+ * deep it is nested: parsing has no bound of its own, and what writes or walks the value has one.
  *
  * @throws CallError InvalidResponse when it is not what the lexicon says.
  */
@@ -60,7 +62,13 @@ export async function readJson(
   } catch {
     throw refuse('answer is not JSON')
   }
+  if (isDeeperThan(value, DRISL_DEPTH_MAX)) throw refuse('answer is nested too deep')
   const parsed = safeParse(schema, value)
   if (parsed.ok) return parsed.value
   throw refuse(`answer is against its schema: ${parsed.message}`)
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((item) => isDeeperThan(item, levels - 1))
 }

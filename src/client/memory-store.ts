@@ -7,6 +7,7 @@ import type {
   StoreChanges,
   StoredCursor,
 } from '../store/consumer-state.ts'
+import { OrderedRecords } from './ordered-records.ts'
 
 export interface MemoryStoreOptions {
   /** Repositories kept; default 1,000,000. */
@@ -17,8 +18,7 @@ export interface MemoryStoreOptions {
 
 interface Kept {
   row: RepoRow
-  /** CIDs by path. */
-  readonly records: Map<string, Uint8Array>
+  readonly records: OrderedRecords
 }
 
 /**
@@ -59,14 +59,7 @@ export class MemoryStore implements ConsumerStore {
   }
 
   records(did: string, after: string, limit: number): readonly IndexedRecord[] {
-    const records = this.#repos.get(did)?.records ?? new Map<string, Uint8Array>()
-    const paths = [...records.keys()].filter((path) => path > after)
-    // Paths are ASCII: the order of UTF-16 units is that of bytes.
-    const page = paths.toSorted((a, b) => (a < b ? -1 : 1)).slice(0, limit)
-    return page.flatMap((path) => {
-      const cid = records.get(path)
-      return cid === undefined ? [] : [{ path, cid }]
-    })
+    return this.#repos.get(did)?.records.page(after, limit) ?? []
   }
 
   quarantine(did: string | null, after: number, limit: number): readonly QuarantineRow[] {
@@ -106,7 +99,7 @@ export class MemoryStore implements ConsumerStore {
   }
 
   #write(did: string, records: ReadonlyMap<string, Uint8Array | null>): void {
-    const kept = this.#repos.get(did)?.records ?? new Map<string, Uint8Array>()
+    const kept = this.#repos.get(did)?.records ?? new OrderedRecords()
     const before = kept.size
     for (const [path, cid] of records) {
       if (cid === null) kept.delete(path)
@@ -121,7 +114,7 @@ export class MemoryStore implements ConsumerStore {
 
   #put(row: RepoRow): void {
     const { did } = row
-    const records = this.#repos.get(did)?.records ?? new Map<string, Uint8Array>()
+    const records = this.#repos.get(did)?.records ?? new OrderedRecords()
     this.#repos.delete(did)
     this.#repos.set(did, { row, records })
     if (row.mark === null) this.#marked.delete(did)

@@ -114,9 +114,9 @@ export class QuarantineDesk implements Quarantine {
     }
   }
 
-  async #release({ memory, steps, saver }: Parts, did: string, id: number): Promise<void> {
+  async #release({ memory, kept, saver }: Parts, did: string, id: number): Promise<void> {
     memory.releaseMessage(id)
-    steps.quarantined--
+    kept.count--
     await memory.update(did, oneLess)
     await saver.flush()
   }

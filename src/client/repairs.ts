@@ -1,20 +1,16 @@
 /** Repositories that are fetched because what was delivered of them is not, or may not be, all. */
 import type { Clock, Timer } from '../lib/clock.ts'
-import { createDeadline } from '../lib/deadline.ts'
+import { createDeadline, type Deadline } from '../lib/deadline.ts'
 import type { Head } from '../repo/head.ts'
 import { cidFromString } from '../data/cid.ts'
 import { must } from '../lib/assert.ts'
 import type { Random } from '../lib/random.ts'
+import { count as addOne } from './consumer-counts.ts'
+import { isCallError } from './call-error.ts'
 import type { ConsumerNotice, Delivery } from './consumer-types.ts'
 import type { ConsumerLimits } from './consumer-limits.ts'
 import type { ConsumerStore, RepoRow } from '../store/consumer-state.ts'
-import {
-  type CheckpointOf,
-  completeDelivery,
-  type FetchedRepo,
-  FoundOperation,
-  partDelivery,
-} from './deliveries.ts'
+import { type CheckpointOf, completeDelivery, FoundOperation, partDelivery } from './deliveries.ts'
 import type { Lane, Lanes, RepairRun } from './lanes.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import { differenceOf, indexedRecords, inParts } from './repo-difference.ts'
@@ -23,6 +19,7 @@ import {
   FetchError,
   type FetchFailure,
   fetchErrorOf,
+  HostLate,
   type RepoFetcher,
 } from './repo-fetcher.ts'
 import type { RepoMemory } from './repo-memory.ts'
@@ -30,12 +27,13 @@ import {
   afterFailure,
   afterRepair,
   afterTerminal,
+  fallenBehind,
   marked,
   parked,
   pauseAfter,
   putOff,
 } from './repo-states.ts'
-import type { VerifiedRepo } from './verified-client.ts'
+import { fetchChanges, type RepoChanges, StaleRepo } from './repo-changes.ts'
 
 /** How a delivery ended. */
 export type Outcome =
@@ -56,6 +54,8 @@ export interface RepairsOptions {
   readonly signal: AbortSignal
   readonly wantsDid: (did: string) => boolean
   readonly wantsPath: (path: string) => boolean
+  /** Whether every record is wanted. */
+  readonly wantsAllPaths: boolean
   readonly checkpointOf: CheckpointOf
   readonly onNotice: (notice: ConsumerNotice) => void
   /** Delivers in the turn of the lane. */
@@ -72,7 +72,16 @@ export interface RepairsOptions {
 export interface RepairCounts {
   running: number
   done: number
+  /** Of these, by what was new alone, and by the whole repository. */
+  update: number
+  whole: number
+  /** Why what was new would not do. */
+  readonly fellBack: Record<string, number>
   readonly failed: Record<string, number>
+}
+
+export function newRepairCounts(): RepairCounts {
+  return { running: 0, done: 0, update: 0, whole: 0, fellBack: {}, failed: {} }
 }
 
 /** The host says that it has no such repository: it may be moving, and is asked more rarely. */
@@ -96,7 +105,7 @@ export class Repairs {
   readonly #waiting: Lane[] = []
   /** Those that wait for a host that has enough to do. */
   readonly #blocked = new Set<Lane>()
-  readonly counts: RepairCounts = { running: 0, done: 0, failed: {} }
+  readonly counts: RepairCounts = newRepairCounts()
   #poll: Timer | null = null
   readonly #running = new Set<Promise<void>>()
   #roomWaiters: (() => void)[] = []
@@ -154,21 +163,29 @@ export class Repairs {
   }
 
   async #pollStore(): Promise<void> {
-    const { store, memory, lanes, limits, clock, wantsDid, signal, onFailure } = this.#options
+    const { store, memory, limits, clock, wantsDid, signal, onFailure } = this.#options
     try {
-      const room = limits.repairsWaitingMax - this.waiting
-      if (room <= 0 || signal.aborted) return
-      for (const { did } of await store.due(clock.nowMs(), room)) {
-        const { mark, quarantined } = await memory.get(did)
-        const dueMs = mark?.nextTryMs ?? null
-        if (dueMs === null || dueMs > clock.nowMs() || quarantined > 0) continue
-        if (!wantsDid(did)) continue
-        const lane = lanes.get(did)
-        if (!this.request(lane)) lanes.tidy(lane)
+      const isFull = this.waiting >= limits.repairsWaitingMax
+      if (isFull || signal.aborted) return
+      // Those that are on their way are due as well: beyond them there must be room for others.
+      const most = limits.repairsWaitingMax + limits.repairsMax
+      for (const { did } of await store.due(clock.nowMs(), most)) {
+        const row = await memory.get(did)
+        const dueMs = row.mark?.nextTryMs ?? null
+        if (dueMs === null || dueMs > clock.nowMs()) continue
+        if (row.quarantined === 0 && wantsDid(did)) this.#requestDue(did)
+        // It would be found again and again; who wants it later asks for it.
+        else memory.put(putOff(row, null))
       }
     } catch (error) {
       onFailure(error)
     }
+  }
+
+  #requestDue(did: string): void {
+    const { lanes } = this.#options
+    const lane = lanes.get(did)
+    if (!this.request(lane)) lanes.tidy(lane)
   }
 
   #begin(lane: Lane, run: RepairRun): void {
@@ -212,12 +229,14 @@ export class Repairs {
       // The index is read from the store, and events that are let go rely on the mark.
       await flush()
       const cause = row.mark.reason === 'backfill' ? 'backfill' : 'repair'
-      const { repo, changes } = await this.#fetch(lane, row, cause, deadline.signal)
+      const { found, changes } = await this.#fetch(lane, row, cause, deadline)
+      const { repo, way } = found
       await this.#deliverOrGiveUp(
         lane,
         completeDelivery(repo, cause, changes, this.#options.checkpointOf),
       )
       await this.#finish(lane, run, repo, changes)
+      this.counts[way]++
     } catch (error) {
       if (error instanceof GivenUp || signal.aborted || run.abort.signal.aborted) return
       if (error instanceof FetchBusy && error.waitMs === null) {
@@ -245,33 +264,34 @@ export class Repairs {
     lane: Lane,
     row: RepoRow,
     cause: 'repair' | 'backfill',
-    signal: AbortSignal,
-  ): Promise<{ readonly repo: VerifiedRepo; readonly changes: number }> {
-    const { fetcher, store, limits, wantsPath, checkpointOf } = this.#options
+    deadline: Deadline,
+  ): Promise<{ readonly found: RepoChanges; readonly changes: number }> {
+    const { fetcher, store, limits, clock, wantsPath, wantsAllPaths, checkpointOf } = this.#options
     const { did } = lane
+    const { signal } = deadline
     const fetch = await fetcher.open(did, signal)
-    const { repo } = fetch
+    let found: RepoChanges | null = null
     let ended: unknown = new GivenUp()
     try {
-      if (row.head !== null && repo.rev < row.head.rev) {
-        throw new StaleRepo(`the host has rev ${repo.rev}, known rev ${row.head.rev}`)
-      }
+      const onFallBack = (reason: string): void => addOne(this.counts.fellBack, reason)
+      const how = { store, limits, clock, wantsPath, wantsAllPaths, signal, onFallBack }
+      found = await fetchChanges(fetch, row, how)
       let changes = 0
-      const difference = differenceOf(indexedRecords(store, did, wantsPath), repo.records)
       const bounds = { opsMax: limits.partOpsMax, bytesMax: limits.partBytesMax }
-      for await (const part of inParts(difference, bounds)) {
-        await this.#deliverOrGiveUp(lane, partDelivery(repo, cause, part, checkpointOf))
+      for await (const part of inParts(found.operations, bounds)) {
+        await this.#deliverOrGiveUp(lane, partDelivery(found.repo, cause, part, checkpointOf))
         this.#remember(did, part)
         changes += part.length
       }
       ended = null
-      return { repo, changes }
+      return { found, changes }
     } catch (error) {
       ended = error
       throw fetchErrorOf(error)
     } finally {
-      repo.cancel()
-      fetch.close(ended)
+      found?.cancel()
+      const isLate = deadline.hasExpired() && isCallError(ended, 'Aborted')
+      fetch.close(isLate ? new HostLate() : ended)
     }
   }
 
@@ -292,7 +312,12 @@ export class Repairs {
     }
   }
 
-  async #finish(lane: Lane, run: RepairRun, repo: VerifiedRepo, changes: number): Promise<void> {
+  async #finish(
+    lane: Lane,
+    run: RepairRun,
+    repo: RepoChanges['repo'],
+    changes: number,
+  ): Promise<void> {
     const { memory, clock, limits, onNotice, random } = this.#options
     const { did } = lane
     const head = headOf(repo)
@@ -324,7 +349,7 @@ export class Repairs {
     }
     if (error instanceof PartRefused) {
       const { message, tries } = error
-      this.#count('handler-failed')
+      addOne(this.counts.failed, 'handler-failed')
       await memory.update(did, (row) => parked(row, 'handler-failed', message, nowMs))
       await quarantine(did, message, tries)
       onNotice({
@@ -337,30 +362,29 @@ export class Repairs {
       return
     }
     const failure = failureOf(error, isLate)
-    this.#count(failure.code)
+    addOne(this.counts.failed, failure.code)
     let nextTryMs: number | null = null
+    let isNewlyBehind = false
     await memory.update(did, (row) => {
       if (failure.inactive !== null) return afterTerminal(row, failure.inactive)
-      const { repairPauseMs: firstMs, repairPauseMsMax: mostMs } = limits
+      const { repairPauseMs: firstMs, repairPauseMsMax: mostMs, behindTriesMax } = limits
       const tries = row.mark?.tries ?? 0
+      if (failure.code === 'rev-stale' && tries + 1 >= behindTriesMax) {
+        isNewlyBehind = row.mark?.reason !== 'host-behind'
+        nextTryMs = nowMs + mostMs
+        return fallenBehind(row, nextTryMs)
+      }
       const pauseMs = NOT_FOUND.has(failure.code)
         ? pauseAfter(tries + 3, { firstMs, mostMs }, random.next())
         : pauseAfter(tries, { firstMs, mostMs }, random.next())
       nextTryMs = nowMs + Math.max(pauseMs, failure.retryAfterMs ?? 0)
       return afterFailure(row, nextTryMs)
     })
-    const { code, detail } = failure
+    const { detail } = failure
+    const code = isNewlyBehind ? 'host-behind' : failure.code
     onNotice({ kind: 'repair-failed', did, code, detail, nextTryMs })
   }
-
-  #count(code: string): void {
-    const { failed } = this.counts
-    failed[code] = (failed[code] ?? 0) + 1
-  }
 }
-
-/** The host has less than was delivered already. */
-class StaleRepo extends Error {}
 
 type Failure = Omit<FetchFailure, 'code'> & { readonly code: FetchFailure['code'] | 'rev-stale' }
 
@@ -376,7 +400,7 @@ function failureOf(error: unknown, isLate: boolean): Failure {
   throw error
 }
 
-function headOf({ rev, commit, data }: FetchedRepo & { readonly data: string }): Head {
+function headOf({ rev, commit, data }: RepoChanges['repo']): Head {
   return {
     rev,
     commit: must(cidFromString(commit), 'CID'),

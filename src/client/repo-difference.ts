@@ -13,6 +13,22 @@ export interface PartLimits {
   readonly bytesMax: number
 }
 
+/** All records of an index in the order of their paths; no page is empty. */
+export async function* indexedPages(
+  store: Pick<ConsumerStore, 'records'>,
+  did: string,
+): AsyncGenerator<readonly IndexedRecord[]> {
+  let after = ''
+  for (;;) {
+    const page = await store.records(did, after, PAGE_RECORDS)
+    const last = page.at(-1)
+    if (last === undefined) return
+    yield page
+    if (page.length < PAGE_RECORDS) return
+    after = last.path
+  }
+}
+
 /**
  * Records of an index in the order of their paths, read page by page.
  *
@@ -23,13 +39,8 @@ export async function* indexedRecords(
   did: string,
   wants: (path: string) => boolean,
 ): AsyncGenerator<IndexedRecord> {
-  let after = ''
-  for (;;) {
-    const page = await store.records(did, after, PAGE_RECORDS)
+  for await (const page of indexedPages(store, did)) {
     for (const record of page) if (wants(record.path)) yield record
-    const last = page.at(-1)
-    if (last === undefined || page.length < PAGE_RECORDS) return
-    after = last.path
   }
 }
 
@@ -65,7 +76,7 @@ export async function* differenceOf(
 
 /** Operations in parts: none is empty, and only one of a single operation is over the bytes. */
 export async function* inParts(
-  operations: AsyncIterable<FoundOperation>,
+  operations: AsyncIterable<FoundOperation> | Iterable<FoundOperation>,
   { opsMax, bytesMax }: PartLimits,
 ): AsyncGenerator<readonly FoundOperation[]> {
   let part: FoundOperation[] = []

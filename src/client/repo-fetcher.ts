@@ -2,10 +2,11 @@
 import { systemClock, type Clock } from '../lib/clock.ts'
 import { createEntryCache } from '../lib/entry-cache.ts'
 import type { UnverifiableReason } from '../lib/reasons.ts'
-import { CallError, type CallErrorCode } from './call-error.ts'
+import { CallError, type CallErrorCode, isCallError } from './call-error.ts'
 import type { SyncClientOptions } from './client-options.ts'
 import type { ConsumerIdentities } from './consumer-types.ts'
 import { pauseAfter } from './repo-states.ts'
+import type { RepoUpdate } from '../repo/repo-update.ts'
 import { SyncClient } from './sync-client.ts'
 import type { VerifiedRepo } from './verified-client.ts'
 
@@ -49,6 +50,9 @@ export class FetchBusy extends Error {
   }
 }
 
+/** The host was still at it when the time for a repository was over. */
+export class HostLate extends Error {}
+
 export interface RepoFetcherOptions {
   readonly identities: ConsumerIdentities
   /** The service to fetch from; null for the host of each account. */
@@ -61,10 +65,15 @@ export interface RepoFetcherOptions {
   readonly random: () => number
 }
 
-/** A repository that is being read, and the place that its fetch takes up. */
+/** A place at the host of an account. Both calls throw CallError. */
 export interface OpenFetch {
-  readonly repo: VerifiedRepo
-  /** To be called once: with the error that ended it, if there was one. */
+  /** The whole repository; its commit has been verified when this resolves. */
+  whole(): Promise<VerifiedRepo>
+  /** Whether the host is worth asking for what is new: it did not let that run into nothing. */
+  readonly givesUpdates: boolean
+  /** What is new since a rev; its commit has been verified when this resolves. */
+  update(since: string, bytesMax: number): Promise<RepoUpdate>
+  /** Gives the place up; to be called once: with the error that ended it, if there was one. */
   close(error: unknown): void
 }
 
@@ -72,10 +81,19 @@ interface HostState {
   running: number
   failures: number
   untilMs: number
-  /** As many as repositories wait in memory, over all hosts. */
+  /** Questions for what is new that it did not answer in time, since it did answer one. */
+  lateUpdates: number
+  /** No more than {@link WAITERS_MAX}. */
   readonly waiters: (() => void)[]
 }
 
+/** Repositories of one host that wait for it in memory; more would keep those of others out. */
+const WAITERS_MAX = 64
+/** When those come again that find no place to wait, in first pauses. */
+const CROWDED_PAUSES = 4
+/** Late answers after which a host is asked for whole repositories, until one has come. */
+const LATE_UPDATES_MAX = 2
+const NEW_HOST = { running: 0, failures: 0, untilMs: Number.NEGATIVE_INFINITY, lateUpdates: 0 }
 /** Hosts that are remembered. */
 const HOSTS_MAX = 10_000
 const INACTIVE: ReadonlyMap<string, string> = new Map([
@@ -103,32 +121,52 @@ export class RepoFetcher {
   }
 
   /**
-   * Opens an account's repository; its commit has been verified when this resolves.
+   * Takes a place at an account's host. One that has just failed has a single place until it has
+   * answered well, so that hosts that hang leave room for others.
    *
    * @throws FetchError, or FetchBusy when the host is left alone.
    */
   async open(did: string, signal: AbortSignal): Promise<OpenFetch> {
     const endpoint = this.#options.service ?? (await this.#hostOf(did, signal))
-    const client = this.#client(endpoint)
+    const { verified } = this.#client(endpoint)
     const host = this.#host(endpoint)
     const waitMs = host.untilMs - this.#clock.monotonicMs()
     if (waitMs > 0) throw new FetchBusy(host, Math.ceil(waitMs))
-    if (host.running >= this.#options.perHostMax) throw new FetchBusy(host, null)
+    if (host.running >= this.#placesOf(host)) throw new FetchBusy(host, this.#crowdedMs(host))
     host.running++
-    const close = (error: unknown): void => {
-      host.running--
-      this.#learn(host, error)
-      host.waiters.shift()?.()
+    const { collections } = this.#options
+    const wanted = collections === null ? {} : { collections }
+    return {
+      whole: () => verified.getRepo({ did }, { signal, ...wanted }),
+      givesUpdates: host.lateUpdates < LATE_UPDATES_MAX,
+      update: async (since, bytesMax) => {
+        try {
+          const update = await verified.getRepoUpdate({ did, since }, { signal, bytesMax })
+          host.lateUpdates = 0
+          return update
+        } catch (error) {
+          if (isCallError(error, 'Timeout', 'Aborted')) host.lateUpdates++
+          throw error
+        }
+      },
+      close: (error) => {
+        host.running--
+        this.#learn(host, error)
+        const free = Math.max(1, this.#placesOf(host) - host.running)
+        for (const wake of host.waiters.splice(0, free)) wake()
+      },
     }
-    try {
-      const { collections } = this.#options
-      const wanted = collections === null ? {} : { collections }
-      const repo = await client.verified.getRepo({ did }, { signal, ...wanted })
-      return { repo, close }
-    } catch (error) {
-      close(error)
-      throw fetchErrorOf(error)
-    }
+  }
+
+  #placesOf({ failures }: HostState): number {
+    return failures > 0 ? 1 : this.#options.perHostMax
+  }
+
+  /** Null when there is room to wait for the host. */
+  #crowdedMs({ waiters }: HostState): number | null {
+    const { pauseMs, random } = this.#options
+    if (waiters.length < WAITERS_MAX) return null
+    return Math.ceil(pauseMs * CROWDED_PAUSES * (0.5 + random()))
   }
 
   async #hostOf(did: string, signal: AbortSignal): Promise<string> {
@@ -147,7 +185,7 @@ export class RepoFetcher {
   #host(endpoint: string): HostState {
     let host = this.#hosts.get(endpoint)
     if (host === undefined) {
-      host = { running: 0, failures: 0, untilMs: Number.NEGATIVE_INFINITY, waiters: [] }
+      host = { ...NEW_HOST, waiters: [] }
       this.#hosts.set(endpoint, host)
     }
     return host
@@ -172,14 +210,17 @@ export class RepoFetcher {
   }
 
   #learn(host: HostState, error: unknown): void {
-    if (!(error instanceof CallError) || !OF_HOST.has(error.code)) {
-      if (error === null) host.failures = 0
-      return
+    if (error === null) {
+      host.failures = 0
+      host.lateUpdates = Math.min(host.lateUpdates, LATE_UPDATES_MAX - 1)
     }
+    const isOfHost = error instanceof CallError && OF_HOST.has(error.code)
+    if (!isOfHost && !(error instanceof HostLate)) return
     const { pauseMs: firstMs, pauseMsMax: mostMs, random } = this.#options
     const pauseMs = pauseAfter(host.failures, { firstMs, mostMs }, random())
+    const askedMs = isOfHost ? (error.retryAfterMs ?? 0) : 0
     host.failures++
-    host.untilMs = this.#clock.monotonicMs() + Math.max(pauseMs, error.retryAfterMs ?? 0)
+    host.untilMs = this.#clock.monotonicMs() + Math.max(pauseMs, askedMs)
   }
 }
 

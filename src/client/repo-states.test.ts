@@ -8,6 +8,7 @@ import {
   afterFailure,
   afterRepair,
   afterTerminal,
+  fallenBehind,
   marked,
   parked,
   pauseAfter,
@@ -15,6 +16,7 @@ import {
   replayed,
   type RepoPhase,
   roused,
+  toldOfNews,
   unknownRepo,
 } from './repo-states.ts'
 
@@ -101,6 +103,26 @@ describe('a repository', () => {
     const own = parked(synchronized, 'quarantine-overflow', 'full', NOW)
     assert.equal(roused(own, NOW), own)
     assert.equal(replayed(own, NOW).mark?.nextTryMs, NOW)
+  })
+
+  it('whose host has fallen behind is told of by news alone, and begins anew then', () => {
+    const behind = fallenBehind(afterFailure(broken, 9_000), 50_000)
+    assert.deepEqual(behind.mark, {
+      ...broken.mark,
+      reason: 'host-behind',
+      tries: 2,
+      nextTryMs: 50_000,
+    })
+    assert.equal(phaseOf(behind), 'desynchronized')
+    assert.deepEqual(toldOfNews(behind, NOW).mark, { ...broken.mark, tries: 0, nextTryMs: NOW })
+    assert.equal(fallenBehind(synchronized, 50_000), synchronized)
+    assert.equal(toldOfNews(synchronized, NOW), synchronized)
+  })
+
+  it('that waits for a host that is down is left to wait by news', () => {
+    const waiting = afterFailure(broken, 9_000)
+    assert.equal(toldOfNews(waiting, NOW), waiting)
+    assert.equal(toldOfNews(afterTerminal(broken, 'deactivated'), NOW).mark?.nextTryMs, NOW)
   })
 
   it('that is deleted keeps its head, so that old events are told', () => {

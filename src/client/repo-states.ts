@@ -62,8 +62,27 @@ export function afterFailure(row: RepoRow, nextTryMs: number | null): RepoRow {
 }
 
 /** The fetch is put off without having been tried. */
-export function putOff(row: RepoRow, nextTryMs: number): RepoRow {
+export function putOff(row: RepoRow, nextTryMs: number | null): RepoRow {
   return row.mark === null ? row : { ...row, mark: { ...row.mark, nextTryMs } }
+}
+
+/**
+ * The host goes on sending an older state than was delivered: it has been restored from a backup,
+ * or will never catch up. A rev may not go backwards (repository specification, "commit objects"),
+ * so that what was delivered stands, and the repository is fetched rarely until there is news.
+ */
+export function fallenBehind(row: RepoRow, nextTryMs: number): RepoRow {
+  const { mark } = row
+  if (mark === null) return row
+  return { ...row, mark: { ...mark, reason: 'host-behind', tries: mark.tries + 1, nextTryMs } }
+}
+
+/** An event newer than the head was let go since the repository is marked. */
+export function toldOfNews(row: RepoRow, nowMs: number): RepoRow {
+  const { mark } = row
+  if (mark?.nextTryMs === null) return roused(row, nowMs)
+  if (mark?.reason !== 'host-behind') return row
+  return { ...row, mark: { ...mark, reason: 'since-mismatch', tries: 0, nextTryMs: nowMs } }
 }
 
 /** The host says that the account is not active. What was to be fetched waits until it is. */

@@ -1,6 +1,7 @@
 /** A consumer that drives a handler. */
 import { sleep } from '../lib/clock.ts'
-import { messageOf } from '../lib/errors.ts'
+import { createDeadline, type Deadline } from '../lib/deadline.ts'
+import { messageOf, SkeinError } from '../lib/errors.ts'
 import { systemRandom } from '../lib/random.ts'
 import { Consumer, type Sink } from './consumer.ts'
 import type { StoredCursor } from '../store/consumer-state.ts'
@@ -58,6 +59,10 @@ class HandlerConsumer implements RunningConsumer, Sink {
   readonly quarantine: Quarantine
 
   constructor(options: RunConsumerOptions) {
+    const { handlerTimeoutMs } = options
+    if (handlerTimeoutMs !== undefined && !(handlerTimeoutMs > 0)) {
+      throw new SkeinError('OPTION_INVALID', 'consumer: handlerTimeoutMs is no time')
+    }
     this.#options = options
     this.#consumer = new Consumer(options, this, options.concurrency ?? CONCURRENCY)
     this.quarantine = new QuarantineDesk(this.#consumer)
@@ -94,7 +99,7 @@ class HandlerConsumer implements RunningConsumer, Sink {
 
   deliver(delivery: Delivery, signal: AbortSignal): MaybePromise<Outcome> {
     try {
-      const handled = this.#options.handler(delivery, new Context(delivery, signal, 1))
+      const handled = this.#try(delivery, signal, 1)
       if (!isPromise(handled)) return FINISHED
       return handled.then(
         () => FINISHED,
@@ -103,6 +108,27 @@ class HandlerConsumer implements RunningConsumer, Sink {
     } catch (error) {
       return this.#again(delivery, signal, error)
     }
+  }
+
+  /** Throws or rejects when the handler does, or has not finished in time. */
+  #try(delivery: Delivery, signal: AbortSignal, attempt: number): MaybePromise<void> {
+    const { handler, handlerTimeoutMs } = this.#options
+    if (handlerTimeoutMs === undefined) {
+      return handler(delivery, new Context(delivery, signal, attempt))
+    }
+    const deadline = createDeadline(this.#consumer.clock, handlerTimeoutMs, [signal])
+    let handled: MaybePromise<void>
+    try {
+      handled = handler(delivery, new Context(delivery, deadline.signal, attempt))
+    } catch (error) {
+      deadline.clear()
+      throw error
+    }
+    if (!isPromise(handled)) {
+      deadline.clear()
+      return undefined
+    }
+    return inTime(handled, deadline, handlerTimeoutMs)
   }
 
   /** Tries again, with pauses. */
@@ -121,12 +147,32 @@ class HandlerConsumer implements RunningConsumer, Sink {
       await sleep(clock, pauseAfter(tries - 1, { firstMs, mostMs }, random.next()), signal)
       if (signal.aborted) return STOPPED
       try {
-        await this.#options.handler(delivery, new Context(delivery, signal, tries + 1))
+        await this.#try(delivery, signal, tries + 1)
         return FINISHED
       } catch (thrown) {
         error = thrown
       }
     }
+  }
+}
+
+/** The handler's promise, or a failure when the time is over: what comes later is ignored. */
+async function inTime(
+  handled: Promise<void>,
+  deadline: Deadline,
+  timeoutMs: number,
+): Promise<void> {
+  const { promise: over, reject } = Promise.withResolvers<never>()
+  const expire = (): void => {
+    // When the consumer stops, the handler is waited for like any other.
+    if (deadline.hasExpired()) reject(new Error(`the handler took over ${timeoutMs} ms`))
+  }
+  deadline.signal.addEventListener('abort', expire, { once: true })
+  try {
+    await Promise.race([handled, over])
+  } finally {
+    deadline.signal.removeEventListener('abort', expire)
+    deadline.clear()
   }
 }
 

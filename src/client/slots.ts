@@ -12,6 +12,10 @@ export class Slots {
     this.#max = max
   }
 
+  get isFull(): boolean {
+    return this.#open >= this.#max
+  }
+
   /** Takes one if there is one. */
   take(): boolean {
     if (this.#open >= this.#max) return false

@@ -14,6 +14,7 @@ import {
   RepoReadError,
   type RepoRecord,
 } from '../repo/repo-reader.ts'
+import { readRepoUpdate, type RepoUpdate } from '../repo/repo-update.ts'
 import { ok } from '../lib/result.ts'
 import { toCidString, type CidString } from '../syntax/cid-string.ts'
 import { toDid, type Did } from '../syntax/did.ts'
@@ -160,6 +161,33 @@ export class VerifiedClient {
           limits: { bytesMax: repoBytesMax, heldBytesMax },
         })
         return repoOf(read, stream, target)
+      } catch (error) {
+        stream.cancel()
+        throw readErrorOf(error, target)
+      }
+    })
+  }
+
+  /**
+   * What of a repository is new since a rev, its signature checked, whole in memory. It says what
+   * has changed to whoever has the tree of that rev (`KnownTree`): until then nothing shows that it
+   * is all. Services differ in what they send of a rev that they do not know.
+   */
+  async getRepoUpdate(
+    params: DidParams & { readonly since: string },
+    options: CallOptions & { readonly bytesMax: number },
+  ): Promise<RepoUpdate> {
+    const target = this.#run.target(getRepo.nsid)
+    const { did, since } = params
+    const { bytesMax } = options
+    const bounds = this.#streamOptions(target, options, bytesMax)
+    return this.#run.read(getRepo, { did, since }, bounds, async (stream) => {
+      try {
+        return await readRepoUpdate(stream, {
+          did,
+          judge: (commit, block) => this.#judge(did, target, commit, block, options.signal),
+          bytesMax,
+        })
       } catch (error) {
         stream.cancel()
         throw readErrorOf(error, target)

@@ -11,6 +11,7 @@
  * - `record-proof.ts`: proofs of one record; `repo-car.ts`: a repository as a CAR
  * - `repo-reader.ts`: a repository read out of a CAR and verified as it comes; `block-supply.ts`,
  *   `held-blocks.ts`, `recent-blocks.ts`: its blocks in the order in which the tree needs them
+ * - `repo-update.ts`: what is new in a repository, over the tree of an earlier rev
  * - `tree-error.ts`: a tree that breaks a rule or lacks a block
  *
  * A `Tree` owns the nodes that it has loaded; the blocks stay with their source, and views into
@@ -65,6 +66,13 @@ export {
   type RepoReadOptions,
   type RepoRecord,
 } from './repo-reader.ts'
+export {
+  KnownTree,
+  readRepoUpdate,
+  type RepoUpdate,
+  type RepoUpdateOptions,
+  type UpdatedRecord,
+} from './repo-update.ts'
 export { diffTrees, type TreeChange, type TreeDiff } from './tree-diff.ts'
 export { TreeError, type TreeReason } from './tree-error.ts'
 export {

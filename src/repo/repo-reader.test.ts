@@ -31,15 +31,19 @@ interface Sample {
   readonly root: Uint8Array
 }
 
-/** @param texts How many different records there are; the rest repeat them. */
-function makeSample(count: number, texts: number = count): Sample {
+/**
+ * @param texts How many different records there are; the rest repeat them.
+ * @param padding By how much each is longer than it need be.
+ */
+function makeSample(count: number, texts: number = count, padding = 0): Sample {
+  const tail = ' '.repeat(padding)
   const random = seededRandom(count)
   const held = new Map<string, Uint8Array>()
   const records = new Map<string, string>()
   const tree = Tree.empty()
   for (let i = 0; i < count; i++) {
     const path = `org.example.${'abc'[i % 3]}/${Math.floor(random.next() * 1e12).toString(36)}`
-    const block = encodeDrisl({ $type: 'org.example.thing', text: `text ${i % texts}` })
+    const block = encodeDrisl({ $type: 'org.example.thing', text: `text ${i % texts}${tail}` })
     const cid = cidOf(CODEC_DAG_CBOR, block)
     held.set(cidToString(cid), block)
     tree.put(path, cid)
@@ -224,6 +228,18 @@ test('bounds: bytes, blocks, and what comes before its turn', async () => {
   assert.equal(await faultOf(bytes, { limits: { heldBytesMax } }), 'none')
   const reversed = car(sample, sample.blocks.toReversed())
   assert.equal(await faultOf(reversed, { limits: { heldBytesMax } }), 'too-large car-out-of-order')
+})
+
+test('records that come once and stand at many paths are bounded by what they are together', async () => {
+  const sample = makeSample(50, 1, 2_000)
+  const bytes = car(sample, withoutRepeats(sample.blocks))
+  const total =
+    50 * encodeDrisl({ $type: 'org.example.thing', text: `text 0${' '.repeat(2_000)}` }).length
+  assert(bytes.length < total / 5)
+  assert.equal(await faultOf(bytes, { limits: { bytesMax: total } }), 'none')
+  const limits = { bytesMax: total - 1 }
+  assert.equal(await faultOf(bytes, { limits }), 'too-large mst-too-large')
+  assert.equal(await faultOf(bytes, { limits, wants: () => false }), 'too-large mst-too-large')
 })
 
 test('leaving the records ends the source', async () => {

@@ -19,7 +19,10 @@ import { decodeNode, type TreeNode } from './tree-node.ts'
 import { checkChild, checkRoot } from './tree.ts'
 
 export interface RepoReadLimits {
-  /** Most bytes of the whole CAR. */
+  /**
+   * Most bytes of the whole CAR, and of all records together: one that stands at many paths counts
+   * at each, so that a few megabytes cannot unfold into terabytes.
+   */
   readonly bytesMax: number
   /** Most blocks of the whole CAR. */
   readonly blocksMax: number
@@ -123,7 +126,7 @@ export async function readRepo(
     if (block === null) {
       throw new RepoReadError('truncated', 'car-root-missing', 'the commit is missing')
     }
-    const commit = await judged(block, options)
+    const commit = await judgedCommit(block, options)
     return { commit, cid, records: readRecords(supply, commit, options) }
   } catch (error) {
     await supply?.close()
@@ -131,7 +134,11 @@ export async function readRepo(
   }
 }
 
-async function judged(block: Uint8Array, options: RepoReadOptions): Promise<Commit> {
+/** The commit of a repository, decoded and judged. Throws RepoReadError. */
+export async function judgedCommit(
+  block: Uint8Array,
+  options: Pick<RepoReadOptions, 'did' | 'judge'>,
+): Promise<Commit> {
   const decoded = decodeCommit(block)
   if (!decoded.ok) throw new RepoReadError('invalid', decoded.reason, decoded.detail)
   const commit = decoded.value
@@ -155,8 +162,10 @@ interface Place {
 async function* readRecords(
   supply: BlockSupply,
   { data }: Commit,
-  { wants, onNode }: RepoReadOptions,
+  { wants, onNode, limits }: RepoReadOptions,
 ): AsyncGenerator<RepoRecord> {
+  const { bytesMax } = { ...REPO_READ_LIMITS, ...limits }
+  let recordBytes = 0
   try {
     const { node: root, bytes } = await readNode(supply, data)
     checkRoot(root)
@@ -181,6 +190,11 @@ async function* readRecords(
       place.index++
       place.descended = false
       const record = await readRecord(supply, key, must(node.values[index], 'value'))
+      recordBytes += record.bytes.length
+      if (recordBytes > bytesMax) {
+        const detail = `its records have over ${bytesMax} bytes together`
+        throw new RepoReadError('too-large', 'mst-too-large', detail)
+      }
       if (wants?.(key) !== false) yield record
     }
     await supply.drain()
@@ -207,7 +221,7 @@ async function readRecord(supply: BlockSupply, path: string, cid: Uint8Array): P
 }
 
 /** Everything that is wrong with the repository as one kind of error; the rest as it is. */
-function readErrorOf(error: unknown): unknown {
+export function readErrorOf(error: unknown): unknown {
   if (error instanceof CarStreamError) {
     const fault = error.fault === 'cut' ? 'truncated' : error.fault
     return new RepoReadError(fault, error.reason, error.message, error)

@@ -310,9 +310,9 @@ export class SignedRepo {
     }
   }
 
-  /** The whole repository as a CAR, in streamable order. */
-  exportCar(): Uint8Array {
-    return encodeCar([must(this.#head, 'head').commit], [...this.exportBlocks()])
+  /** What `exportBlocks` gives, as a CAR. */
+  exportCar(since: string | null = null): Uint8Array {
+    return encodeCar([must(this.#head, 'head').commit], [...this.exportBlocks(since)])
   }
 }
 

@@ -33,6 +33,8 @@ export type MarkReason =
   | 'sync'
   /** It is to be fetched for the first time. */
   | 'backfill'
+  /** Its host goes on sending an older state than was delivered. */
+  | 'host-behind'
   /** The handler did not take a repair, or more waited in quarantine than is kept. */
   | 'handler-failed'
   | 'quarantine-overflow'
@@ -99,8 +101,9 @@ export interface StoreChanges {
 
 /**
  * Where a consumer's state is kept. What `apply` was given is seen by every later call, and durable
- * when it has returned. Never called by two at once, and by one consumer only. What it throws stops
- * the consumer.
+ * when it has returned or resolved: each call may answer at once or by a promise. `apply` is never
+ * called while another is under way; reads may be. For one consumer only. What it throws stops the
+ * consumer.
  */
 export interface ConsumerStore {
   repo(did: string): MaybePromise<RepoRow | null>

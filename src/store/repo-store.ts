@@ -36,7 +36,8 @@ export interface HostedAccountRow {
   readonly announced: boolean
   /**
    * Seq of the event that said that it is not active; null while it is, or when none did. An
-   * account that was deleted and has come back keeps that of its deletion until it is next inactive.
+   * account that was deleted and has come back keeps that of its deletion until it is inactive
+   * again.
    */
   readonly inactiveSeq: number | null
   /** Number under which its blocks and records are; null when there are none. */

@@ -181,6 +181,8 @@ export function noticeText(notice: ConsumerNotice | SourceNotice): string {
       return `${notice.did} is whole again at rev ${notice.rev}: ${countOf(notice.changes, 'change')}`
     case 'repair-failed':
       return `${notice.did} could not be fetched: ${notice.code}: ${notice.detail}`
+    case 'repo-gap':
+      return `${notice.did} has a gap: rev ${notice.rev} does not follow rev ${notice.known}`
     case 'quarantined':
       return `${notice.did} waits: ${notice.error}`
     default:

@@ -42,14 +42,23 @@ export class RepoServer implements AsyncDisposable {
   readonly #repos = new Map<string, SignedRepo>()
   readonly #held = new Set<ServerResponse>()
   readonly answers: Map<string, RepoAnswer> = new Map()
-  /** DIDs that were asked for, in order. */
+  /** How `since` is answered, where it is another answer. */
+  readonly updateAnswers: Map<string, RepoAnswer> = new Map()
+  /** DIDs that were asked for whole, in order. */
   readonly requests: string[] = []
+  /** DIDs that were asked for with `since`, in order. */
+  readonly updates: string[] = []
+  /** Bytes of CARs sent. */
+  bytesSent = 0
 
   private constructor() {
     this.#server = createServer((request, response) => {
-      const did = new URL(request.url ?? '/', 'http://localhost').searchParams.get('did') ?? ''
-      this.requests.push(did)
-      this.#answer(did, response)
+      const { searchParams } = new URL(request.url ?? '/', 'http://localhost')
+      const did = searchParams.get('did') ?? ''
+      const since = searchParams.get('since')
+      const asked = since === null ? this.requests : this.updates
+      asked.push(did)
+      this.#answer(did, since, response)
     })
   }
 
@@ -68,8 +77,9 @@ export class RepoServer implements AsyncDisposable {
     this.#repos.set(repo.did, repo)
   }
 
-  #answer(did: string, response: ServerResponse): void {
-    const answer = this.answers.get(did) ?? 'serve'
+  #answer(did: string, since: string | null, response: ServerResponse): void {
+    const update = since === null ? undefined : this.updateAnswers.get(did)
+    const answer = update ?? this.answers.get(did) ?? 'serve'
     const repo = this.#repos.get(did)
     if (answer === 'hang') {
       this.#held.add(response)
@@ -90,7 +100,8 @@ export class RepoServer implements AsyncDisposable {
       return
     }
     response.writeHead(200, { 'content-type': 'application/vnd.ipld.car' })
-    const car = typeof answer === 'object' ? answer.car : repo.exportCar().slice()
+    const car = typeof answer === 'object' ? answer.car : repo.exportCar(since).slice()
+    this.bytesSent += car.length
     if (answer === 'cut') response.end(car.subarray(0, car.length >> 1))
     else {
       if (answer === 'flipped') car[car.length - 5] = (car[car.length - 5] as number) ^ 1
@@ -271,8 +282,10 @@ export class ConsumerKit implements AsyncDisposable {
     const seen = new Collected()
     const notices: ConsumerNotice[] = []
     const { handler, limits, ...rest } = options
+    const { service = '', ...base } = await this.options()
     const consumer = runConsumer({
-      ...(await this.options()),
+      ...base,
+      ...(rest.services === undefined ? { service } : {}),
       ...rest,
       limits: { ...QUICK, ...limits },
       onNotice: (notice) => void notices.push(notice),
