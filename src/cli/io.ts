@@ -16,7 +16,10 @@ export interface CliIo {
   readonly stderrIsTerminal: boolean
   /** Width of the terminal, columns; 80 where there is none. */
   readonly columns: number
-  /** Aborts when the reader of standard output goes away (`| head`). */
+  /**
+   * Aborts when the reader of standard output goes away (`| head`), and with a SkeinError as its
+   * reason when what was written is lost (a full disk).
+   */
   readonly outputClosed: AbortSignal
   readonly environment: Environment
   /** Calls `listener` at each stop signal; returns what removes it. */

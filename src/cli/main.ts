@@ -1,20 +1,34 @@
 #!/usr/bin/env node
 /** The `skein` command. The only place that reads the environment and ends the process. */
 
+import { codeOf } from '../lib/errors.ts'
 import type { CliIo, StopSignal } from './io.ts'
 import { runCli } from './program.ts'
+import { fileError } from './shared/files.ts'
 import { reportError } from './shared/report-error.ts'
 
 const SIGNALS: readonly StopSignal[] = ['SIGTERM', 'SIGINT']
 
+/** What writing fails with when the reader has gone, by itself or with its machine. */
+const GONE: ReadonlySet<string | null> = new Set(['EPIPE', 'ECONNRESET', 'EOF'])
+
 const outputClosed = new AbortController()
+
+/** The first failure counts: those that come after it only say that the stream has ended. */
+function onOutputError(error: Error): void {
+  if (GONE.has(codeOf(error))) outputClosed.abort()
+  else outputClosed.abort(fileError('write', 'standard output', error))
+}
 
 const io: CliIo = {
   stdout: (text) => void process.stdout.write(text),
   write: (piece) =>
     new Promise((resolve) => {
-      // Called back when the piece has been handed on, and with an error when nobody reads it.
-      process.stdout.write(piece, () => resolve())
+      // Called back when the piece has been handed on, and with an error when it has not.
+      process.stdout.write(piece, (error) => {
+        if (error instanceof Error) onOutputError(error)
+        resolve()
+      })
     }),
   stderr: (text) => void process.stderr.write(text),
   stdoutIsTerminal: process.stdout.isTTY,
@@ -35,7 +49,7 @@ const io: CliIo = {
 }
 
 // A reader that goes away (`| head`) ends neither a relay nor its log with an exception.
-process.stdout.on('error', () => outputClosed.abort())
+process.stdout.on('error', onOutputError)
 process.stderr.on('error', () => {})
 
 // A mistake of ours: the state on disk is as after a crash, which recovery is made for.

@@ -16,7 +16,8 @@ export const ERROR_CODES = {
   LOG_READ_FAILED: 'The event log could not be read (failing disk or too many open files).',
   STORE_FAILED: 'The state database could not be opened, read or written.',
   STORE_TOO_NEW: 'The data directory was written by a newer version. Upgrade Skein.',
-  REPO_UNAVAILABLE: 'The account stopped being served while its repository or a blob of it was read.',
+  REPO_UNAVAILABLE:
+    'The account stopped being served while its repository or a blob of it was read.',
   CRYPTO_UNAVAILABLE: 'No signature implementation could be loaded for a curve.',
   KEY_INVALID: 'Bytes are not a private key of the curve that the caller named.',
   SYNTAX_INVALID: 'A text is not a valid identifier of the kind that the caller asked for.',
@@ -60,9 +61,14 @@ export class SkeinError extends Error {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of anything that was thrown. Never throws itself, whatever that is. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    // An object without a prototype, or whose own methods throw.
+    return 'thrown without a message'
+  }
 }
 
 /** The `code` of a system or Skein error (`ENOSPC`, `LOG_DAMAGED`), or null. */

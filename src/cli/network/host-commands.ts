@@ -14,11 +14,16 @@ import {
   type RELAYS_OPTION,
   relaysOf,
 } from './network-options.ts'
-import { countOf, formatCount } from '../shared/output.ts'
+import { cleanText, countOf, formatCount } from '../shared/output.ts'
 import { Progress } from '../shared/progress.ts'
 
 /** Entries of one page: the most that the lexicons allow. */
 const PAGE_LIMIT = 1_000
+/** Statuses that are counted apart: the lexicons name a handful, a service any number. */
+const STATUSES_MAX = 50
+const OTHER_STATUS = 'other'
+/** Longest name that a status is counted by. */
+const STATUS_CHARS_MAX = 64
 
 /** What one relay answers about a host. */
 interface RelayWord {
@@ -145,7 +150,7 @@ export async function runHostList(call: ListCall): Promise<number> {
     read++
     progress.update(read)
     const { hostname, status = 'not said', seq, accountCount } = host
-    byStatus.set(status, (byStatus.get(status) ?? 0) + 1)
+    countStatus(byStatus, status)
     if (output.isJson) await output.jsonLine(host)
     else rows.push([hostname, status, numberText(seq), numberText(accountCount)])
   }
@@ -163,6 +168,12 @@ export async function runHostList(call: ListCall): Promise<number> {
   output.remark(`${countOf(read, 'host')}: ${countsText(byStatus)}`)
   if (isCut) output.remark(`there are more; --limit 0 reads all`)
   return EXIT.ok
+}
+
+function countStatus(byStatus: Map<string, number>, status: string): void {
+  const name = status.slice(0, STATUS_CHARS_MAX)
+  const key = byStatus.has(name) || byStatus.size < STATUSES_MAX ? name : OTHER_STATUS
+  byStatus.set(key, (byStatus.get(key) ?? 0) + 1)
 }
 
 function countsText(counts: ReadonlyMap<string, number>): string {
@@ -190,12 +201,12 @@ export async function runHostRepos(call: ReposCall): Promise<number> {
     read++
     progress.update(read)
     const status = statusOf(repo)
-    byStatus.set(status, (byStatus.get(status) ?? 0) + 1)
+    countStatus(byStatus, status)
     if (options.summary || !isWanted(status, wanted)) continue
     if (output.isJson) await output.jsonLine(repo)
     else {
       const { did, rev, head } = repo
-      const shown = status === 'active' ? status : output.style('yellow', status)
+      const shown = status === 'active' ? status : output.style('yellow', cleanText(status))
       await output.line(`${did.padEnd(32)}  ${rev}  ${head}  ${shown}`)
     }
   }

@@ -14,7 +14,7 @@ import {
   recoverIndex,
   sideBySide,
 } from './export-index.ts'
-import { fileError, fileSize, makeFolder, PartFile } from '../shared/files.ts'
+import { fileError, fileSize, makeFolder, PartFile, WRITE_FLAGS } from '../shared/files.ts'
 import { jsonText } from '../shared/output.ts'
 import { recordJson } from './record-view.ts'
 
@@ -174,7 +174,7 @@ async function removeOthers(folder: string, kept: ReadonlySet<string>): Promise<
 /** Not at once whole: one that is cut is in the index as not known, and is written again. */
 async function writeRecord(path: string, text: string): Promise<void> {
   try {
-    await writeFile(path, text)
+    await writeFile(path, text, { flag: WRITE_FLAGS })
   } catch (error) {
     throw fileError('write', path, error)
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, test } from 'node:test'
 
@@ -75,6 +76,28 @@ describe('ends', () => {
     const [code] = (await once(child, 'exit')) as [number]
     assert.equal(code, EXIT.ok, errors.join(''))
     assert.equal(errors.join(''), '')
+  })
+
+  test('results that do not fit on the disk are a failure, however few', async (context) => {
+    if (!existsSync('/dev/full')) return context.skip('no /dev/full here')
+    await using world = await CliWorld.start({ accounts: 1, records: 2_000 })
+    const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+    for (const words of [
+      ['repo', 'ls'],
+      ['repo', 'inspect'],
+      ['repo', 'get'],
+    ]) {
+      const target = words[1] === 'get' ? [world.did(), '-'] : [world.did()]
+      const full = openSync('/dev/full', 'w')
+      const args = [main, ...words, ...target, ...world.flags]
+      const child = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] })
+      closeSync(full)
+      const errors: string[] = []
+      child.stderr?.on('data', (piece) => void errors.push(String(piece)))
+      const [code] = (await once(child, 'close')) as [number]
+      assert.equal(code, EXIT.failure, errors.join(''))
+      assert.match(errors.join(''), /write standard output: the disk is full/)
+    }
   })
 
   test('a variable that nobody knows is a mistake for these commands too', async () => {

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 
 import { stayAwake } from '../../lib/clock.ts'
+import { SkeinError } from '../../lib/errors.ts'
 import type { OptionTable, OptionValues } from '../../ops/option-table.ts'
 import { checkEnvironment, parseOptions } from '../../ops/options.ts'
 import { addOptions, flagsOf } from './command-options.ts'
@@ -115,8 +116,11 @@ async function runCommand<T extends OptionTable>(
   await using session = new Session({ ...common, signal, lookUpTxt: parts.lookUpTxt })
   const output = new Output(io, common.json ? 'json' : 'text')
   try {
-    return await run({ words, options, io, output, session, signal, parts })
+    const code = await run({ words, options, io, output, session, signal, parts })
+    checkOutput(io)
+    return code
   } catch (error) {
+    checkOutput(io)
     if (io.outputClosed.aborted) return EXIT.ok
     if (!interrupt.signal.aborted) throw error
     io.stderr('skein: interrupted\n')
@@ -125,6 +129,12 @@ async function runCommand<T extends OptionTable>(
     awake.cancel()
     stop.forget()
   }
+}
+
+/** Results that could not be written are a failure, unlike those that nobody wanted. */
+function checkOutput({ outputClosed }: CliIo): void {
+  const reason: unknown = outputClosed.reason
+  if (reason instanceof SkeinError) throw reason
 }
 
 function examplesText({

@@ -1,6 +1,6 @@
 /** Files that commands write: whole or not at all, with errors that say what to do. */
 
-import { createReadStream } from 'node:fs'
+import { constants, createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises'
 
 import { codeOf, messageOf, SkeinError } from '../../lib/errors.ts'
@@ -10,6 +10,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EDQUOT: 'the quota of the disk is used up',
   EEXIST: 'something else of this name is there',
   EISDIR: 'it is a folder',
+  ELOOP: 'it is a symbolic link',
   EMFILE: 'too many open files',
   ENAMETOOLONG: 'the name is too long',
   ENOENT: 'no such file or folder',
@@ -18,6 +19,17 @@ const ADVICE: Readonly<Record<string, string>> = {
   EPERM: 'not permitted',
   EROFS: 'the disk is read-only',
 }
+
+/**
+ * Flags of a file that is written anew. A link of its name is not followed, where the system can
+ * tell: what it leads to is no file of ours. (Folders may be links.)
+ */
+export const WRITE_FLAGS: number =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_TRUNC |
+  // Windows has none.
+  ((constants as { readonly O_NOFOLLOW?: number }).O_NOFOLLOW ?? 0)
 
 /** The error for what a call of node:fs rejected with. Errors of Skein are given back. */
 export function fileError(action: string, path: string, cause: unknown): SkeinError {
@@ -80,7 +92,7 @@ export class PartFile implements AsyncDisposable {
 
   static async create(path: string): Promise<PartFile> {
     try {
-      return new PartFile(path, await open(partPathOf(path), 'w'))
+      return new PartFile(path, await open(partPathOf(path), WRITE_FLAGS))
     } catch (error) {
       throw fileError('write', partPathOf(path), error)
     }

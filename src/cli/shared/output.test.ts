@@ -10,7 +10,9 @@ import {
   Output,
   tableLines,
 } from './output.ts'
+import { EXIT } from '../io.ts'
 import { captureIo } from '../testing/captured-io.ts'
+import { reportError } from './report-error.ts'
 
 test('nothing from the network reaches a terminal as a command', () => {
   const hostile = 'a\u001b[31mb\u009b2Jc\u0007\r\nd\u202ee\u2066f\u200b\u007f\tg'
@@ -22,6 +24,22 @@ test('nothing from the network reaches a terminal as a command', () => {
   assert.deepEqual(JSON.parse(json), { hostile })
   // oxlint-disable-next-line no-control-regex -- these are what must not be there
   assert.doesNotMatch(json.replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f\u200b\u202e\u2066]/)
+})
+
+test('names of facts and stacks of errors are harmless too', async () => {
+  const captured = captureIo()
+  await new Output(captured.io, 'text').facts([
+    ['a\u001b[2J', 'b\u009b'],
+    ['left out\u0007', null],
+  ])
+  assert.equal(captured.out(), 'a\\x1b[2J  b\\x9b\n')
+  const cause = new Error('below\u202e')
+  const exit = reportError(captured.io, new Error('above\u001b]0;x\u0007', { cause }), 'stack')
+  assert.equal(exit, EXIT.failure)
+  assert.match(captured.err(), /above\\x1b\]0;x\\x07\n +at .*\n/)
+  assert.match(captured.err(), /caused by: Error: below\\u202e\n/)
+  // oxlint-disable-next-line no-control-regex -- these are what must not be there
+  assert.doesNotMatch(captured.err(), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
 })
 
 test('amounts as people read them', () => {

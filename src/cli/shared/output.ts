@@ -143,9 +143,11 @@ export class Output {
     return this.#io.write(`${text}\n`)
   }
 
-  /** Names and values below one another. Values are cleaned; null ones are left out. */
+  /** Names and values below one another, cleaned; those whose value is null are left out. */
   async facts(facts: readonly (readonly [string, string | number | null])[]): Promise<void> {
-    const shown = facts.filter(([, value]) => value !== null)
+    const shown = facts
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => [cleanText(name), value] as const)
     const width = shown.reduce((widest, [name]) => Math.max(widest, name.length), 0)
     for (const [name, value] of shown) {
       const text = typeof value === 'number' ? formatCount(value) : cleanText(value ?? '')

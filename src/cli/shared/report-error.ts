@@ -27,7 +27,7 @@ export function reportError(
   const message = cleanText(messageOf(thrown).replaceAll(/\s*\n\s*/g, ' '))
   if (form === 'json') io.stderr(`${jsonText({ error: nameOf(thrown), message, exit })}\n`)
   else io.stderr(`skein: ${sentenceOf(thrown, message)}\n`)
-  if (debug === 'stack') io.stderr(`${stackOf(thrown)}\n`)
+  if (debug === 'stack') io.stderr(`${stackOf(thrown).split('\n').map(cleanText).join('\n')}\n`)
   return exit
 }
 

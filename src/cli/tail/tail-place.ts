@@ -6,6 +6,7 @@ import type { CursorStore } from '../../client/consumer-types.ts'
 import { codeOf, messageOf, SkeinError } from '../../lib/errors.ts'
 import { SEQ_MAX } from '../../lib/limits.ts'
 import type { StoredCursor } from '../../store/consumer-state.ts'
+import { fileError } from '../shared/files.ts'
 
 /** What `--cursor` says. */
 export type TailStart =
@@ -85,7 +86,7 @@ export class PlaceFile implements CursorStore {
       await writeFile(temporary, text)
       await rename(temporary, this.path)
     } catch (error) {
-      throw unusable(this.path, messageOf(error), error)
+      throw fileError('write', temporary, error)
     }
   }
 }
