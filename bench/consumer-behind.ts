@@ -2,7 +2,7 @@
  * A verified consumer that keeps up at first, and then has a handler far slower than the stream: in
  * a process of its own, so that its memory is the consumer's. `consumer-behind.ts SERVICE PLC`.
  */
-import { runConsumer } from '../src/client/run-consumer.ts'
+import { runConsumer } from '../src/client/consumer/run-consumer.ts'
 import { createIdentityResolver } from '../src/identity/create-identity-resolver.ts'
 import { must } from '../src/lib/assert.ts'
 import { sleep, systemClock } from '../src/lib/clock.ts'

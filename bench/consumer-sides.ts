@@ -4,8 +4,8 @@
  */
 import { Firehose } from '@atproto/sync'
 
-import type { ConsumerIdentities } from '../src/client/consumer-types.ts'
-import { runConsumer } from '../src/client/run-consumer.ts'
+import type { ConsumerIdentities } from '../src/client/consumer/consumer-types.ts'
+import { runConsumer } from '../src/client/consumer/run-consumer.ts'
 import { loadVerifier } from '../src/crypto/verifier.ts'
 import { createIdentityResolver } from '../src/identity/create-identity-resolver.ts'
 import type { Resolution } from '../src/identity/identity.ts'

@@ -7,8 +7,8 @@
  * - records: each operation's CIDs are turned into text and each record is decoded.
  *   `@skyware/firehose` does that with every block of the CAR, and checks nothing.
  */
-import { decodeEvent } from '../src/client/decode-event.ts'
-import type { CommitEvent } from '../src/client/events.ts'
+import { decodeEvent } from '../src/client/events/decode-event.ts'
+import type { CommitEvent } from '../src/client/events/events.ts'
 import { assert } from '../src/lib/assert.ts'
 import { findSharedDirectory } from '../test/vectors/suite-result.ts'
 import { readFrames } from '../test/vectors/vector-files.ts'

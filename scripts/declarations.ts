@@ -30,7 +30,7 @@ export interface DeclarationFile {
 
 /** An export of an entry point. */
 export interface Export {
-  /** The file that defines it, below `src`: `client/sync-client`. */
+  /** The file that defines it, below `src`: `client/calls/sync-client`. */
   readonly file: string
   readonly declaration: Declaration
 }
@@ -51,7 +51,7 @@ export class Declarations implements Disposable {
     if (run.error !== undefined) throw run.error
   }
 
-  /** @param path Below `src`, without its ending: `client/sync-client`. */
+  /** @param path Below `src`, without its ending: `client/calls/sync-client`. */
   file(path: string): DeclarationFile {
     let file = this.#files.get(path)
     if (file === undefined) {

@@ -45,7 +45,7 @@ export function generatedPages(): ReadonlyMap<string, string> {
 
 /** The pages of the client as they are, with what is generated of them renewed. */
 function clientPages(declarations: Declarations): readonly (readonly [string, string])[] {
-  const { declarations: found } = declarations.file('client/sync-client')
+  const { declarations: found } = declarations.file('client/calls/sync-client')
   const client = found.find(({ name }) => name === 'SyncClient')
   const parts = generatedParts(methodSignatures(client?.signature ?? ''))
   const pages = [...parts].map(([path, part]) => {

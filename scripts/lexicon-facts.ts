@@ -16,7 +16,7 @@ import { mainSchema as notifyOfUpdate } from '@atcute/atproto/types/sync/notifyO
 import { mainSchema as requestCrawl } from '@atcute/atproto/types/sync/requestCrawl'
 import { mainSchema as subscribeRepos } from '@atcute/atproto/types/sync/subscribeRepos'
 
-import type { LexiconErrorName } from '../src/client/call-error.ts'
+import type { LexiconErrorName } from '../src/client/calls/call-error.ts'
 
 const SCHEMAS: readonly object[] = [
   getBlob,

@@ -7,7 +7,7 @@ import {
   CallError,
   type CallErrorCode,
   LEXICON_ERRORS,
-} from '../src/client/call-error.ts'
+} from '../src/client/calls/call-error.ts'
 import { CALL_FACTS, type CallFacts, type FieldFacts } from './lexicon-facts.ts'
 
 const BEGIN = '<!-- begin generated: npm run docs -->'

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { CidLinkWrapper } from '@atcute/cid'
 
 import { codeOf, FixedIdentities } from '../src/client/testing/service-kit.ts'
-import { SyncClient } from '../src/client/sync-client.ts'
+import { SyncClient } from '../src/client/calls/sync-client.ts'
 import { PrivateKey } from '../src/crypto/private-key.ts'
 import { CODEC_RAW, cidOf, cidToString } from '../src/data/cid.ts'
 import { must } from '../src/lib/assert.ts'

@@ -12,8 +12,8 @@ import { CALL_FACTS } from '../scripts/lexicon-facts.ts'
 import { Declarations } from '../scripts/declarations.ts'
 import { captureIo } from '../src/cli/testing/captured-io.ts'
 import { runCli } from '../src/cli/program.ts'
-import { LEXICON_ERRORS } from '../src/client/call-error.ts'
-import { createIdentities } from '../src/client/trust.ts'
+import { LEXICON_ERRORS } from '../src/client/calls/call-error.ts'
+import { createIdentities } from '../src/client/calls/trust.ts'
 import {
   type CodeBlock,
   codeBlocks,

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { MemoryStore } from '../src/client/memory-store.ts'
-import { markMissed } from '../src/client/missed.ts'
-import { SyncClient } from '../src/client/sync-client.ts'
+import { MemoryStore } from '../src/client/consumer/memory-store.ts'
+import { markMissed } from '../src/client/consumer/missed.ts'
+import { SyncClient } from '../src/client/calls/sync-client.ts'
 import { startHostServer } from '../src/http/testing/host-server.ts'
 import type { RepoRow } from '../src/store/consumer-state.ts'
 

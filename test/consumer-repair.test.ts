@@ -1,9 +1,9 @@
 /** Consumers that mend repositories by what is new alone, at a host and at a simulated one. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConsumerIdentities } from '../src/client/consumer-types.ts'
-import { MemoryStore } from '../src/client/memory-store.ts'
-import { runConsumer } from '../src/client/run-consumer.ts'
+import type { ConsumerIdentities } from '../src/client/consumer/consumer-types.ts'
+import { MemoryStore } from '../src/client/consumer/memory-store.ts'
+import { runConsumer } from '../src/client/consumer/run-consumer.ts'
 import { PrivateKey } from '../src/crypto/private-key.ts'
 import { cidToString } from '../src/data/cid.ts'
 import { createIdentityResolver } from '../src/identity/create-identity-resolver.ts'

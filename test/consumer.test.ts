@@ -1,8 +1,8 @@
 /** A consumer of a real relay that reads a real host: writes go in, records come out. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryStore } from '../src/client/memory-store.ts'
-import { runConsumer } from '../src/client/run-consumer.ts'
+import { MemoryStore } from '../src/client/consumer/memory-store.ts'
+import { runConsumer } from '../src/client/consumer/run-consumer.ts'
 import { PrivateKey } from '../src/crypto/private-key.ts'
 import { createIdentityResolver } from '../src/identity/create-identity-resolver.ts'
 import { startHost } from '../src/server/start-host.ts'

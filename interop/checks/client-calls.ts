@@ -5,9 +5,9 @@
 
 import { readCarWithRoot } from '@atproto/repo'
 
-import type { CallOptions } from '../../src/client/client-options.ts'
-import type { ByteStream } from '../../src/client/byte-stream.ts'
-import type { SyncClient } from '../../src/client/sync-client.ts'
+import type { CallOptions } from '../../src/client/calls/client-options.ts'
+import type { ByteStream } from '../../src/client/calls/byte-stream.ts'
+import type { SyncClient } from '../../src/client/calls/sync-client.ts'
 import { canonicalText } from '../clients/canonical.ts'
 import { query, queryBytes } from '../net/xrpc.ts'
 import type { Account, Scene } from '../scenario/scene.ts'

@@ -5,8 +5,8 @@
 
 import { cidForRawBytes } from '@atproto/lex-data'
 
-import type { ByteStream } from '../../src/client/byte-stream.ts'
-import type { SyncClient } from '../../src/client/sync-client.ts'
+import type { ByteStream } from '../../src/client/calls/byte-stream.ts'
+import type { SyncClient } from '../../src/client/calls/sync-client.ts'
 import type { Account, Scene } from '../scenario/scene.ts'
 import { clientOf, codeOf } from '../skein-client/caller.ts'
 import type { Check } from './check.ts'

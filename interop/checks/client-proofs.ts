@@ -6,8 +6,8 @@
 import { MemoryBlockstore, readCarWithRoot, Repo } from '@atproto/repo'
 import { cidForLex, encode } from '@atproto/lex-cbor'
 
-import type { SyncClient } from '../../src/client/sync-client.ts'
-import type { VerifiedRepo } from '../../src/client/verified-client.ts'
+import type { SyncClient } from '../../src/client/calls/sync-client.ts'
+import type { VerifiedRepo } from '../../src/client/calls/verified-client.ts'
 import type { Account, Scene } from '../scenario/scene.ts'
 import { clientOf, codeOf, listOf, openIdentities } from '../skein-client/caller.ts'
 import type { Check } from './check.ts'

@@ -1,9 +1,9 @@
 /** Skein's client as the checks use it: as its users do, but for a network that is private. */
 
-import { isCallError } from '../../src/client/call-error.ts'
-import type { SyncClientOptions } from '../../src/client/client-options.ts'
-import { SyncClient } from '../../src/client/sync-client.ts'
-import { createIdentities } from '../../src/client/trust.ts'
+import { isCallError } from '../../src/client/calls/call-error.ts'
+import type { SyncClientOptions } from '../../src/client/calls/client-options.ts'
+import { SyncClient } from '../../src/client/calls/sync-client.ts'
+import { createIdentities } from '../../src/client/calls/trust.ts'
 import type { IdentityResolver } from '../../src/identity/identity-resolver.ts'
 
 /** The identities of a run: its own directory instead of the public one. The caller closes it. */

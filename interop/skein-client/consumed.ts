@@ -1,6 +1,6 @@
 /** What a consumer of Skein's has delivered, written down so that it outlives its process. */
 
-import type { ConsumerNotice, Delivery } from '../../src/client/consumer-types.ts'
+import type { ConsumerNotice, Delivery } from '../../src/client/consumer/consumer-types.ts'
 
 export type ConsumedOperation = readonly [action: string, path: string, cid: string | null]
 

@@ -5,7 +5,7 @@
 
 import { appendFileSync } from 'node:fs'
 
-import { runConsumer } from '../../src/client/run-consumer.ts'
+import { runConsumer } from '../../src/client/consumer/run-consumer.ts'
 import { openConsumerStore } from '../../src/store/consumer-store.ts'
 import { sleep } from '../net/wait.ts'
 import { openIdentities } from './caller.ts'

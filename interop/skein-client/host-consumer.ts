@@ -1,8 +1,8 @@
 /** Skein's `subscribe` on one service, verified, its state in memory. */
 
-import type { Subscription } from '../../src/client/consumer-types.ts'
-import { MemoryStore } from '../../src/client/memory-store.ts'
-import { subscribe } from '../../src/client/subscribe.ts'
+import type { Subscription } from '../../src/client/consumer/consumer-types.ts'
+import { MemoryStore } from '../../src/client/consumer/memory-store.ts'
+import { subscribe } from '../../src/client/consumer/subscribe.ts'
 import type { IdentityResolver } from '../../src/identity/identity-resolver.ts'
 import { openIdentities } from './caller.ts'
 import type { Consumed, Consumption, Remark, RepoState } from './consumed.ts'

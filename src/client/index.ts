@@ -2,7 +2,7 @@
  * The client of com.atproto.sync: every call typed and checked, answers with proof verified, and
  * the stream of events.
  *
- * Calls:
+ * Calls, in `calls/`:
  * - `sync-client.ts`: `SyncClient`, a method for each call; begin here
  * - `verified-client.ts`: records, absences and whole repositories, proven; `trust.ts`: whose
  *   signature counts
@@ -15,11 +15,11 @@
  * - `governor.ts`, `rate-headers.ts`, `retry.ts`: how hard a service is asked, and when again
  * - `pages.ts`: listings; `subscribe-once.ts`: the stream over one connection
  *
- * Events:
+ * Events, in `events/`:
  * - `events.ts`: the union; `decode-event.ts`, `commit-view.ts`: out of frames; `event-json.ts`: to
  *   JSON and back; `record-schemas.ts`: records by the application's schemas
  *
- * Where frames come from:
+ * Where frames come from, in `source/`:
  * - `stream-source.ts`: `StreamSource`, one stream of an ordered list of services; its words are in
  *   `source-types.ts`
  * - `source-machine.ts` over `source-model.ts`, with `source-choices.ts`: its states, pure;
@@ -28,7 +28,7 @@
  * - `place-finder.ts` over `cursor-search.ts` and `stream-probe.ts`: where another service stood at
  *   a moment; `lag-meter.ts`: how old events are
  *
- * Consumers:
+ * Consumers, in `consumer/`:
  * - `subscribe.ts`, `run-consumer.ts`: the two faces of `consumer.ts`, whose parts
  *   `consumer-parts.ts` puts together; `consumer-types.ts`: what goes in and comes out
  * - `lanes.ts`, `slots.ts`, `event-steps.ts`, `event-judge.ts`, `deliveries.ts`: events of an
@@ -41,7 +41,6 @@
  * - `quarantine-keeper.ts`, `quarantine.ts`: what the handler could not take, in and out
  * - `seen-revs.ts`: what comes twice or is missing where nothing is verified
  * - `consumer-start.ts`, `consumer-limits.ts`, `consumer-counts.ts`, `maybe-promise.ts`: the rest
- *
  * - `missed.ts`: `markMissed`, for what was lost while nobody listened
  *
  * Nothing here owns sockets: those are the runtime's, reached through `#network` and `#websocket`.
@@ -53,7 +52,7 @@
  *
  * @module
  */
-export { ByteStream } from './byte-stream.ts'
+export { ByteStream } from './calls/byte-stream.ts'
 export {
   CALL_ERRORS,
   CallError,
@@ -64,33 +63,33 @@ export {
   isCallError,
   LEXICON_ERRORS,
   type LexiconErrorName,
-} from './call-error.ts'
+} from './calls/call-error.ts'
 export {
   type CallOptions,
   CLIENT_LIMITS,
   type ClientLimits,
   type Identities,
   type SyncClientOptions,
-} from './client-options.ts'
-export { CONSUMER_LIMITS, type ConsumerLimits } from './consumer-limits.ts'
-export type * from './consumer-types.ts'
-export { decodeEvent, type EventResult } from './decode-event.ts'
-export * from './event-json.ts'
-export type * from './events.ts'
-export { Governor, GOVERNOR_LIMITS, type GovernorLimits, type Pace } from './governor.ts'
-export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts'
-export { markMissed, type MissedCounts, type MissedOptions } from './missed.ts'
-export { Listing, type Page } from './pages.ts'
-export * from './record-schemas.ts'
-export { RETRY_POLICY, type RetryPolicy } from './retry.ts'
-export { runConsumer } from './run-consumer.ts'
-export { isLoopbackName, parseService, type Service } from './service.ts'
-export * from './source-types.ts'
-export { StreamSource } from './stream-source.ts'
-export { subscribe } from './subscribe.ts'
-export { SyncClient } from './sync-client.ts'
-export type * from './sync-types.ts'
-export { createIdentities } from './trust.ts'
+} from './calls/client-options.ts'
+export { CONSUMER_LIMITS, type ConsumerLimits } from './consumer/consumer-limits.ts'
+export type * from './consumer/consumer-types.ts'
+export { decodeEvent, type EventResult } from './events/decode-event.ts'
+export * from './events/event-json.ts'
+export type * from './events/events.ts'
+export { Governor, GOVERNOR_LIMITS, type GovernorLimits, type Pace } from './calls/governor.ts'
+export { MemoryStore, type MemoryStoreOptions } from './consumer/memory-store.ts'
+export { markMissed, type MissedCounts, type MissedOptions } from './consumer/missed.ts'
+export { Listing, type Page } from './calls/pages.ts'
+export * from './events/record-schemas.ts'
+export { RETRY_POLICY, type RetryPolicy } from './calls/retry.ts'
+export { runConsumer } from './consumer/run-consumer.ts'
+export { isLoopbackName, parseService, type Service } from './calls/service.ts'
+export * from './source/source-types.ts'
+export { StreamSource } from './source/stream-source.ts'
+export { subscribe } from './consumer/subscribe.ts'
+export { SyncClient } from './calls/sync-client.ts'
+export type * from './calls/sync-types.ts'
+export { createIdentities } from './calls/trust.ts'
 export type * from '../store/consumer-state.ts'
 export {
   type AbsentRecord,
@@ -100,4 +99,4 @@ export {
   type VerifiedRecord,
   type VerifiedRepo,
   type VerifiedRepoOptions,
-} from './verified-client.ts'
+} from './calls/verified-client.ts'

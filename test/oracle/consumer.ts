@@ -3,9 +3,13 @@
  * relay, and one for each host that reads it directly, lies and all. In the end what each was told
  * must be what is true, record by record.
  */
-import { runConsumer } from '../../src/client/run-consumer.ts'
-import type { ConsumerNotice, Delivery, RunningConsumer } from '../../src/client/consumer-types.ts'
-import { Governor } from '../../src/client/governor.ts'
+import { runConsumer } from '../../src/client/consumer/run-consumer.ts'
+import type {
+  ConsumerNotice,
+  Delivery,
+  RunningConsumer,
+} from '../../src/client/consumer/consumer-types.ts'
+import { Governor } from '../../src/client/calls/governor.ts'
 import { loadVerifier, type SignatureVerifier } from '../../src/crypto/verifier.ts'
 import { createIdentityResolver } from '../../src/identity/create-identity-resolver.ts'
 import type { IdentityResolver } from '../../src/identity/identity-resolver.ts'
@@ -14,7 +18,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { HTTP_FAULTS, QUIET_FAULTS, STREAM_FAULTS } from '../../src/sim/faults.ts'
 import type { WorldAccount } from '../../src/sim/world.ts'
 import { startNetwork, type SimNetwork } from '../../src/sim/network.ts'
-import { MemoryStore } from '../../src/client/memory-store.ts'
+import { MemoryStore } from '../../src/client/consumer/memory-store.ts'
 import { JumpingClock } from '../support/jumping-clock.ts'
 import { TestRelay } from '../support/test-relay.ts'
 

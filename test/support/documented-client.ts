@@ -2,14 +2,14 @@
  * `skein/client` as the pages of docs/client import it while they are tested: the same, but that
  * services of the pages are those of a test.
  */
-import type { ConsumerOptions } from '../../src/client/consumer-types.ts'
-import type { SyncClientOptions } from '../../src/client/client-options.ts'
-import { SyncClient as RealClient } from '../../src/client/sync-client.ts'
+import type { ConsumerOptions } from '../../src/client/consumer/consumer-types.ts'
+import type { SyncClientOptions } from '../../src/client/calls/client-options.ts'
+import { SyncClient as RealClient } from '../../src/client/calls/sync-client.ts'
 import type { PageWorld } from './client-pages.ts'
 
-export { isCallError } from '../../src/client/call-error.ts'
-export { fromJSON, toJSON } from '../../src/client/event-json.ts'
-export { RecordSchemas } from '../../src/client/record-schemas.ts'
+export { isCallError } from '../../src/client/calls/call-error.ts'
+export { fromJSON, toJSON } from '../../src/client/events/event-json.ts'
+export { RecordSchemas } from '../../src/client/events/record-schemas.ts'
 
 /** What the pages' clients are told besides. */
 export interface Documented {

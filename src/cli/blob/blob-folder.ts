@@ -6,8 +6,8 @@
 import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { type CallErrorCode, CallError, isCallError } from '../../client/call-error.ts'
-import type { SyncClient } from '../../client/sync-client.ts'
+import { type CallErrorCode, CallError, isCallError } from '../../client/calls/call-error.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
 import { codeOf, messageOf } from '../../lib/errors.ts'
 import { fileError, fileSize, makeFolder, PartFile, partPathOf } from '../shared/files.ts'
 import { jsonText } from '../shared/output.ts'

@@ -1,9 +1,9 @@
 /** The calls of com.atproto.sync by name: what they take, and how a client makes them. */
 
-import type { ByteStream } from '../../client/byte-stream.ts'
-import type { SyncEvent } from '../../client/events.ts'
-import type { Listing } from '../../client/pages.ts'
-import type { SyncClient } from '../../client/sync-client.ts'
+import type { ByteStream } from '../../client/calls/byte-stream.ts'
+import type { SyncEvent } from '../../client/events/events.ts'
+import type { Listing } from '../../client/calls/pages.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
 
 /** How a value is written on the command line. `texts` may be repeated. */
 export type ParamKind = 'text' | 'integer' | 'texts'

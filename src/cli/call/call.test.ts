@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 
-import { SyncClient } from '../../client/sync-client.ts'
+import { SyncClient } from '../../client/calls/sync-client.ts'
 import { sendJson } from '../../identity/testing/loopback-server.ts'
 import { CALLS } from './call-table.ts'
 import { EXIT } from '../io.ts'

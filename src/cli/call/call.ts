@@ -1,9 +1,9 @@
 /** `skein call`: any call of com.atproto.sync. */
 
-import type { SyncClient } from '../../client/sync-client.ts'
-import type { ByteStream } from '../../client/byte-stream.ts'
-import { toJSON } from '../../client/event-json.ts'
-import type { SyncEvent } from '../../client/events.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
+import type { ByteStream } from '../../client/calls/byte-stream.ts'
+import { toJSON } from '../../client/events/event-json.ts'
+import type { SyncEvent } from '../../client/events/events.ts'
 import type { JsonMap } from '../../data/data-json.ts'
 import { SkeinError } from '../../lib/errors.ts'
 import { nearest } from '../../ops/options.ts'

@@ -1,6 +1,6 @@
 /** The account itself: handle, DID document, what its host says, and who signed. */
 
-import { isCallError } from '../../client/call-error.ts'
+import { isCallError } from '../../client/calls/call-error.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { REV_AHEAD_MS_MAX } from '../../lib/limits.ts'
 import { type Did, parseAtprotoDid } from '../../syntax/did.ts'

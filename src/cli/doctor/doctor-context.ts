@@ -1,6 +1,6 @@
 /** What the steps of `skein doctor` work with. */
 
-import type { SyncClient } from '../../client/sync-client.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
 import type { SignatureVerifier } from '../../crypto/verifier.ts'
 import type { ResolveAddresses } from '../../identity/address-lookup.ts'
 import { checkedConnectOptions } from '../../identity/address-policy.ts'

@@ -1,8 +1,8 @@
 /** What a host answers over HTTP, asked as relays ask: no redirects, small answers. */
 
 import type { CheckedHost, DoctorContext } from './doctor-context.ts'
-import type { ListedRepo } from '../../client/sync-types.ts'
-import { isCallError } from '../../client/call-error.ts'
+import type { ListedRepo } from '../../client/calls/sync-types.ts'
+import { isCallError } from '../../client/calls/call-error.ts'
 import { requestFailureOf, type SafeResponse } from '../../identity/http-client.ts'
 import { fromUtf8 } from '../../lib/bytes.ts'
 import { SkeinError } from '../../lib/errors.ts'

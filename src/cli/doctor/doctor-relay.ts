@@ -1,8 +1,8 @@
 /** The relay's view of a host and an account, held against their own. */
 
-import { isCallError } from '../../client/call-error.ts'
-import type { SyncClient } from '../../client/sync-client.ts'
-import type { ListedHost } from '../../client/sync-types.ts'
+import { isCallError } from '../../client/calls/call-error.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
+import type { ListedHost } from '../../client/calls/sync-types.ts'
 import { sleep } from '../../lib/clock.ts'
 import { type AccountView, callFailure, statusText, viewAccount } from '../network/account-view.ts'
 import type { RelayProblemCode } from './doctor-account-problems.ts'

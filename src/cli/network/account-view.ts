@@ -1,7 +1,7 @@
 /** What one service says of one account: the same of hosts and relays, so that they compare. */
 
-import { CallError, isCallError } from '../../client/call-error.ts'
-import { SyncClient } from '../../client/sync-client.ts'
+import { CallError, isCallError } from '../../client/calls/call-error.ts'
+import { SyncClient } from '../../client/calls/sync-client.ts'
 import { causeOf } from '../doctor/doctor-report.ts'
 import type { Session } from '../shared/session.ts'
 

@@ -1,6 +1,6 @@
 /** `skein compare`: two relays side by side, and where they differ. */
 
-import { parseService } from '../../client/service.ts'
+import { parseService } from '../../client/calls/service.ts'
 import { SkeinError } from '../../lib/errors.ts'
 import type { CommandCall } from '../shared/command.ts'
 import { compareAccounts, compareHosts, type ListDifferences } from './compare-lists.ts'

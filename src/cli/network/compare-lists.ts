@@ -1,7 +1,7 @@
 /** The listings of two relays, held against one another. */
 
-import type { SyncClient } from '../../client/sync-client.ts'
-import type { ListedRepo } from '../../client/sync-types.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
+import type { ListedRepo } from '../../client/calls/sync-types.ts'
 import { sleep, systemClock } from '../../lib/clock.ts'
 import { type AccountView, statusText, viewAccount } from './account-view.ts'
 import type { CommandCall } from '../shared/command.ts'

@@ -1,6 +1,6 @@
 /** The live streams of two relays: which events only one has, and who is first. */
 
-import { StreamSource } from '../../client/stream-source.ts'
+import { StreamSource } from '../../client/source/stream-source.ts'
 import { sleep, systemClock } from '../../lib/clock.ts'
 import { systemRandom } from '../../lib/random.ts'
 import type { OptionTable } from '../../ops/option-table.ts'

@@ -1,8 +1,8 @@
 /** `skein crawl request`: asks relays to read a host, and explains what they answer. */
 
-import { CallError, type CallErrorCode, isCallError } from '../../client/call-error.ts'
-import { parseService } from '../../client/service.ts'
-import type { ListedHost } from '../../client/sync-types.ts'
+import { CallError, type CallErrorCode, isCallError } from '../../client/calls/call-error.ts'
+import { parseService } from '../../client/calls/service.ts'
+import type { ListedHost } from '../../client/calls/sync-types.ts'
 import { sleep, systemClock } from '../../lib/clock.ts'
 import { askOnce, callFailure } from './account-view.ts'
 import type { CommandCall } from '../shared/command.ts'

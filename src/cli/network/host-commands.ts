@@ -1,7 +1,7 @@
 /** `skein host`: what a host says of itself and relays of it; listings of hosts and accounts. */
 
-import type { ListedHost, ListedRepo } from '../../client/sync-types.ts'
-import { parseService } from '../../client/service.ts'
+import type { ListedHost, ListedRepo } from '../../client/calls/sync-types.ts'
+import { parseService } from '../../client/calls/service.ts'
 import { codeOf } from '../../lib/errors.ts'
 import { askOnce, callFailure } from './account-view.ts'
 import type { CommandCall } from '../shared/command.ts'

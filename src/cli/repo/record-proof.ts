@@ -1,6 +1,6 @@
 /** Fetching one record with its proof, and showing both. */
 
-import { isCallError } from '../../client/call-error.ts'
+import { isCallError } from '../../client/calls/call-error.ts'
 import { parseCar } from '../../data/car.ts'
 import { cidToString } from '../../data/cid.ts'
 import { must } from '../../lib/assert.ts'

@@ -1,7 +1,7 @@
 /** Records as people and programs read them. */
 
-import { decodeRecord } from '../../client/commit-view.ts'
-import type { RecordOutcome, RecordValue } from '../../client/events.ts'
+import { decodeRecord } from '../../client/events/commit-view.ts'
+import type { RecordOutcome, RecordValue } from '../../client/events/events.ts'
 import { type JsonValue, toDataJson } from '../../data/data-json.ts'
 import { ok } from '../../lib/result.ts'
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { isCallError } from '../../client/call-error.ts'
+import { isCallError } from '../../client/calls/call-error.ts'
 import { cidToString } from '../../data/cid.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { must } from '../../lib/assert.ts'

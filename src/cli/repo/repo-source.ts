@@ -1,7 +1,7 @@
 /** A repository to be read: from the account's host, another service, or a CAR file. */
 
-import type { SyncClient } from '../../client/sync-client.ts'
-import { Trust } from '../../client/trust.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
+import { Trust } from '../../client/calls/trust.ts'
 import {
   parseDidKey,
   parseMultikey,

@@ -5,7 +5,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 
-import { decodeRecord } from '../../client/commit-view.ts'
+import { decodeRecord } from '../../client/events/commit-view.ts'
 import { parseCarHeader } from '../../data/car.ts'
 import { CID_BYTES, cidToString, hashMatches, isCidBytes } from '../../data/cid.ts'
 import { readVarint, varintValue } from '../../data/varint.ts'

@@ -1,6 +1,6 @@
 /** Errors as a person sees them: one line that says what is wrong and what to do. */
 
-import { CALL_ERRORS, CallError, LEXICON_ERRORS } from '../../client/call-error.ts'
+import { CALL_ERRORS, CallError, LEXICON_ERRORS } from '../../client/calls/call-error.ts'
 import { codeOf, ERROR_CODES, messageOf, SkeinError } from '../../lib/errors.ts'
 import { type CliIo, EXIT } from '../io.ts'
 import { cleanText, jsonText } from './output.ts'

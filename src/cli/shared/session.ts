@@ -3,8 +3,8 @@
 import { createSafeFetch, type SafeFetch } from '../../identity/safe-fetch.ts'
 import { createIdentityResolver } from '../../identity/create-identity-resolver.ts'
 import type { IdentityResolver } from '../../identity/identity-resolver.ts'
-import { type ClientLimits, type SyncClientOptions } from '../../client/client-options.ts'
-import { SyncClient } from '../../client/sync-client.ts'
+import { type ClientLimits, type SyncClientOptions } from '../../client/calls/client-options.ts'
+import { SyncClient } from '../../client/calls/sync-client.ts'
 import { PRODUCT } from '../../ops/build-info.ts'
 import { type HandleOutcome, HandleResolver, type LookUpTxt } from './handle-resolver.ts'
 

@@ -6,8 +6,8 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-import type { SyncClient } from '../../client/sync-client.ts'
-import { parseService } from '../../client/service.ts'
+import type { SyncClient } from '../../client/calls/sync-client.ts'
+import { parseService } from '../../client/calls/service.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { SkeinError } from '../../lib/errors.ts'
 import { parseAtUri, splitAtUri } from '../../syntax/at-uri.ts'

@@ -1,7 +1,7 @@
 /** `skein tail`: a stream as it comes, or verified, until somebody stops it. */
 
-import type { ConsumerFilter, WantedType } from '../../client/consumer-types.ts'
-import { parseService } from '../../client/service.ts'
+import type { ConsumerFilter, WantedType } from '../../client/consumer/consumer-types.ts'
+import { parseService } from '../../client/calls/service.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { SkeinError } from '../../lib/errors.ts'
 import type { CommandCall } from '../shared/command.ts'

@@ -1,7 +1,7 @@
 /** One event as `skein tail` shows it, from the stream as it is or from the verified consumer. */
 
-import type { SubscriptionDelivery } from '../../client/consumer-types.ts'
-import type { CommitEvent, RepoOperation, SyncEvent } from '../../client/events.ts'
+import type { SubscriptionDelivery } from '../../client/consumer/consumer-types.ts'
+import type { CommitEvent, RepoOperation, SyncEvent } from '../../client/events/events.ts'
 import { toDataJson } from '../../data/data-json.ts'
 import { cleanText, formatDuration, type Output, type StyleName } from '../shared/output.ts'
 

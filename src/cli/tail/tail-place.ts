@@ -2,7 +2,7 @@
 
 import { readFile, rename, writeFile } from 'node:fs/promises'
 
-import type { CursorStore } from '../../client/consumer-types.ts'
+import type { CursorStore } from '../../client/consumer/consumer-types.ts'
 import { codeOf, messageOf, SkeinError } from '../../lib/errors.ts'
 import { SEQ_MAX } from '../../lib/limits.ts'
 import type { StoredCursor } from '../../store/consumer-state.ts'

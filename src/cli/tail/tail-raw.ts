@@ -1,10 +1,10 @@
 /** `skein tail` without --verify: every event of the stream in its order, as it is. */
 
-import { WantedEvents } from '../../client/consumer-filter.ts'
-import { eventOf } from '../../client/decode-event.ts'
-import type { RepoOperation, SyncEvent } from '../../client/events.ts'
-import type { Place, SourceFrame } from '../../client/source-types.ts'
-import { StreamSource } from '../../client/stream-source.ts'
+import { WantedEvents } from '../../client/consumer/consumer-filter.ts'
+import { eventOf } from '../../client/events/decode-event.ts'
+import type { RepoOperation, SyncEvent } from '../../client/events/events.ts'
+import type { Place, SourceFrame } from '../../client/source/source-types.ts'
+import { StreamSource } from '../../client/source/stream-source.ts'
 import { systemClock, type Timer } from '../../lib/clock.ts'
 import { systemRandom } from '../../lib/random.ts'
 import { createTransport } from '../../stream/runtime-transport.ts'

@@ -1,7 +1,7 @@
 /** What `skein tail` shows: events on standard output, everything else on standard error. */
 
-import type { ConsumerNotice } from '../../client/consumer-types.ts'
-import type { SourceNotice, SourceState } from '../../client/source-types.ts'
+import type { ConsumerNotice } from '../../client/consumer/consumer-types.ts'
+import type { SourceNotice, SourceState } from '../../client/source/source-types.ts'
 import { systemClock, type Timer } from '../../lib/clock.ts'
 import type { CliIo } from '../io.ts'
 import { cleanText, countOf, formatCount, formatDuration, type Output } from '../shared/output.ts'

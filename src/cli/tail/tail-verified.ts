@@ -1,7 +1,7 @@
 /** `skein tail --verify`: what the verified consumer delivers. */
 
-import type { ConsumerOptions, SubscriptionDelivery } from '../../client/consumer-types.ts'
-import { subscribe } from '../../client/subscribe.ts'
+import type { ConsumerOptions, SubscriptionDelivery } from '../../client/consumer/consumer-types.ts'
+import { subscribe } from '../../client/consumer/subscribe.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { TailRead } from './tail-command.ts'
 import { deliveryLine } from './tail-event.ts'

@@ -8,7 +8,7 @@ import { appendFileSync } from 'node:fs'
 import { SignedRepo } from '../../../test/support/signed-repo.ts'
 import { must } from '../../lib/assert.ts'
 import { openConsumerStore } from '../../store/consumer-store.ts'
-import { runConsumer } from '../run-consumer.ts'
+import { runConsumer } from '../consumer/run-consumer.ts'
 import { KitIdentities } from './consumer-kit.ts'
 
 const [service, endpoint, file, output, seeds] = process.argv.slice(2)

@@ -18,9 +18,9 @@ import type {
   Delivery,
   RunConsumerOptions,
   RunningConsumer,
-} from '../consumer-types.ts'
-import { Governor } from '../governor.ts'
-import { runConsumer } from '../run-consumer.ts'
+} from '../consumer/consumer-types.ts'
+import { Governor } from '../calls/governor.ts'
+import { runConsumer } from '../consumer/run-consumer.ts'
 
 /** How a host answers getRepo. */
 export type RepoAnswer =

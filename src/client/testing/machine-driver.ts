@@ -1,6 +1,6 @@
 /** Drives the machine of a stream source by hand. */
 import type { SubscriberClose } from '../../stream/subscriber.ts'
-import { step } from '../source-machine.ts'
+import { step } from '../source/source-machine.ts'
 import {
   initialModel,
   type Seen,
@@ -8,13 +8,13 @@ import {
   type SourceEvent,
   type SourceModel,
   viewOf,
-} from '../source-model.ts'
+} from '../source/source-model.ts'
 import {
   type CloseKind,
   SOURCE_POLICIES,
   type SourcePolicies,
   type SourceState,
-} from '../source-types.ts'
+} from '../source/source-types.ts'
 
 /** Wall time at which every driver begins. */
 export const NOW = 1_800_000_000_000

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 
 import type { PublicKey } from '../../crypto/public-key.ts'
 import type { Resolution } from '../../identity/identity.ts'
-import { CallError, type CallErrorCode } from '../call-error.ts'
-import type { Identities, SyncClientOptions } from '../client-options.ts'
-import { Governor } from '../governor.ts'
-import { SyncClient } from '../sync-client.ts'
+import { CallError, type CallErrorCode } from '../calls/call-error.ts'
+import type { Identities, SyncClientOptions } from '../calls/client-options.ts'
+import { Governor } from '../calls/governor.ts'
+import { SyncClient } from '../calls/sync-client.ts'
 
 /** Short waits, so that tests of what is silent or slow end soon; nothing asserts how soon. */
 export const SHORT_LIMITS = {

@@ -10,8 +10,8 @@ import type {
   SourcePolicies,
   SourceState,
   StreamSourceOptions,
-} from '../source-types.ts'
-import { StreamSource } from '../stream-source.ts'
+} from '../source/source-types.ts'
+import { StreamSource } from '../source/stream-source.ts'
 
 export interface WatchedOptions {
   /** Stored cursors by service. */
