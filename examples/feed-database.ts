@@ -20,6 +20,7 @@ export class FeedDatabase {
         primary key (did, rkey)) without rowid;
       create table if not exists hidden (did text primary key) without rowid;
       create table if not exists lost (at text);
+      create table if not exists running (at text);
     `)
   }
 
@@ -65,10 +66,29 @@ export class FeedDatabase {
     this.#run('delete from lost')
   }
 
+  /** Whether the last run did not get to its end. */
+  get wasKilled(): boolean {
+    return this.#db.prepare('select 1 from running').get() !== undefined
+  }
+
+  noteStart(): void {
+    if (!this.wasKilled) this.#run("insert into running values (datetime('now'))")
+  }
+
+  noteEnd(): void {
+    this.#run('delete from running')
+  }
+
   /** Everybody who has posts here. */
   dids(): string[] {
     const rows = this.#db.prepare('select distinct did from post').all()
     return rows.map((row) => String(row['did']))
+  }
+
+  /** CIDs of the posts that are kept of an account, shown or hidden, by record key. */
+  kept(did: string): Map<string, string> {
+    const rows = this.#db.prepare('select rkey, cid from post where did = ?').all(did)
+    return new Map(rows.map((row) => [String(row['rkey']), String(row['cid'])]))
   }
 
   /** CIDs of the posts that are shown of an account, by record key. */

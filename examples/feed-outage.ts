@@ -3,10 +3,11 @@ import {
   type ConsumerState,
   isCallError,
   markMissed,
+  noteHeld,
   type RunningConsumer,
   SyncClient,
 } from '../src/client/index.ts'
-import { type Feed, startFeed } from './feed-consumer.ts'
+import { COLLECTION, type Feed, startFeed } from './feed-consumer.ts'
 
 /** After these, events are gone that nobody will send again. */
 const LOST: ReadonlySet<ConsumerNotice['kind']> = new Set([
@@ -24,6 +25,8 @@ export async function keepFeed(
   onStart: (consumer: RunningConsumer) => void = () => {},
 ): Promise<void> {
   const { database, store, backfill } = feed
+  if (database.wasKilled) await noteKept(feed)
+  database.noteStart()
   const isNew = (await store.cursors()).length === 0
   if (isNew && backfill === 'seen') database.noteLoss()
   while (!signal.aborted) {
@@ -40,10 +43,20 @@ export async function keepFeed(
     const consumer = startFeed({ ...feed, options })
     onStart(consumer)
     // `finished` rejects when the consumer cannot go on: let the process end, and be started again.
-    if ((await Promise.race([caughtUp, consumer.finished])) === undefined) return
+    if ((await Promise.race([caughtUp, consumer.finished])) === undefined) break
     await consumer.stop()
     await findMissed(feed, relay)
     database.forgetLoss()
+  }
+  database.noteEnd()
+}
+
+/** What the database got just before a kill may be unknown to the consumer's store. */
+async function noteKept({ database, store }: Feed): Promise<void> {
+  for (const did of database.dids()) {
+    const kept = [...database.kept(did)]
+    const held = kept.map(([rkey, cid]) => ({ path: `${COLLECTION}/${rkey}`, cid }))
+    await noteHeld(store, did, held)
   }
 }
 

@@ -41,7 +41,7 @@
  * - `quarantine-keeper.ts`, `quarantine.ts`: what the handler could not take, in and out
  * - `seen-revs.ts`: what comes twice or is missing where nothing is verified
  * - `consumer-start.ts`, `consumer-limits.ts`, `consumer-counts.ts`, `maybe-promise.ts`: the rest
- * - `missed.ts`: `markMissed`, for what was lost while nobody listened
+ * - `missed.ts`: `markMissed`, for what was lost while nobody listened; `noteHeld`, after a kill
  *
  * Nothing here owns sockets: those are the runtime's, reached through `#network` and `#websocket`.
  * The pacing of services, and what is known of identities, is shared by the clients of a process
@@ -78,7 +78,13 @@ export * from './events/event-json.ts'
 export type * from './events/events.ts'
 export { Governor, GOVERNOR_LIMITS, type GovernorLimits, type Pace } from './calls/governor.ts'
 export { MemoryStore, type MemoryStoreOptions } from './consumer/memory-store.ts'
-export { markMissed, type MissedCounts, type MissedOptions } from './consumer/missed.ts'
+export {
+  type HeldRecord,
+  markMissed,
+  type MissedCounts,
+  type MissedOptions,
+  noteHeld,
+} from './consumer/missed.ts'
 export { Listing, type Page } from './calls/pages.ts'
 export * from './events/record-schemas.ts'
 export { RETRY_POLICY, type RetryPolicy } from './calls/retry.ts'

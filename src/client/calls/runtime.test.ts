@@ -15,7 +15,7 @@ import { signCommit } from '../../repo/commit.ts'
 import { repoCarBlocks } from '../../repo/repo-car.ts'
 import { Tree } from '../../repo/tree.ts'
 
-const SOURCE = new URL('../', import.meta.url)
+const SOURCE = new URL('../../', import.meta.url)
 const DID = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
 
 /** Resolves as a browser would: no `node` condition, and anything from `node:` is an error. */

@@ -3,8 +3,10 @@
  * that began its sequence anew. A repository that writes again shows its gap by itself; one that
  * stays silent does not, and is found by comparing a listing with what is stored.
  */
-import type { ConsumerStore, RepoRow } from '../../store/consumer-state.ts'
+import type { ConsumerStore, RepoRow, StoreChanges } from '../../store/consumer-state.ts'
+import { cidFromString } from '../../data/cid.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
+import { SkeinError } from '../../lib/errors.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import { marked, parked, roused } from './repo-states.ts'
 import type { SyncClient } from '../calls/sync-client.ts'
@@ -69,6 +71,37 @@ export async function markMissed(options: MissedOptions): Promise<MissedCounts> 
   return { listed, marked: markedCount }
 }
 
+/** A record that the application holds. */
+export interface HeldRecord {
+  /** `<collection>/<record key>`. */
+  readonly path: string
+  /** As text. */
+  readonly cid: string
+}
+
+/**
+ * Tells the store what the application holds of an account, for when it was killed: a handler may
+ * have finished what the store had no time to note. Without this, a repair does not deliver the
+ * deletes of such records. What the store knows already stays.
+ *
+ * No consumer may be running on the store.
+ *
+ * @throws SkeinError SYNTAX_INVALID when a CID is none.
+ */
+export async function noteHeld(
+  store: ConsumerStore,
+  did: string,
+  held: Iterable<HeldRecord>,
+): Promise<void> {
+  const records = new Map<string, Uint8Array>()
+  for (const { path, cid } of held) {
+    const bytes = cidFromString(cid)
+    if (bytes === null) throw new SkeinError('SYNTAX_INVALID', 'note held records: not a CID')
+    records.set(path, bytes)
+  }
+  if (records.size > 0) await write(store, [], [[did, records]])
+}
+
 function newRow(did: string): RepoRow {
   return { did, head: null, complete: false, inactive: null, mark: null, quarantined: 0 }
 }
@@ -93,7 +126,11 @@ function afterListing(
   return mark(now, reason, `rev ${rev} is listed`, nowMs)
 }
 
-async function write(store: ConsumerStore, repos: readonly RepoRow[]): Promise<void> {
-  const none = { forgotten: [], records: [], quarantined: [], released: [] }
-  await store.apply({ ...none, repos, forgottenCursors: [], cursors: [] })
+async function write(
+  store: ConsumerStore,
+  repos: readonly RepoRow[],
+  records: StoreChanges['records'] = [],
+): Promise<void> {
+  const none = { forgotten: [], quarantined: [], released: [] }
+  await store.apply({ ...none, repos, records, forgottenCursors: [], cursors: [] })
 }
