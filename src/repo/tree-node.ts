@@ -33,9 +33,21 @@ export interface TreeNode {
   subtrees: Subtree[]
   /** The CID of the node's bytes, or null when it has changed since. */
   cid: Uint8Array | null
+  /** The bytes that it was read from, or null when keys or values have changed since. */
+  form: NodeForm | null
   /** The keys that enclose the node, exclusive; null where nothing does. */
   lower: string | null
   upper: string | null
+}
+
+/**
+ * A node's bytes and where its links to subtrees stand in them. A change deep in a tree changes no
+ * more of the nodes above it than one link each, so that these are patched and not written anew.
+ */
+export interface NodeForm {
+  readonly bytes: Uint8Array
+  /** Where the CID of each subtree begins; 0 where there is none. */
+  readonly linkOffsets: number[]
 }
 
 /** Judges the bytes of a key, from `start` to `end`. Trees of repositories take paths only. */
@@ -64,6 +76,7 @@ export function bareNode(height: number, subtree: Subtree): TreeNode {
     values: [],
     subtrees: [subtree],
     cid: null,
+    form: null,
     lower: null,
     upper: null,
   }
@@ -114,6 +127,11 @@ class NodeReader {
     return argument
   }
 
+  /** Where the next byte stands. */
+  get position(): number {
+    return this.#pos
+  }
+
   /** A CID link as a view. */
   link(): Uint8Array {
     const bytes = this.#bytes
@@ -160,6 +178,11 @@ function tooManyEntries(): TreeError {
   return new TreeError('mst-too-large', `node has over ${MST_NODE_ENTRIES_MAX} entries`)
 }
 
+/** Bytes of a link to a CID: tag, length, the zero byte, the CID. */
+const LINK_BYTES = 5 + CID_BYTES
+/** Bytes of an entry behind its subtree: the name `v` and a link. */
+const VALUE_FIELD_BYTES = 2 + LINK_BYTES
+
 /**
  * Reads a node and checks every rule that can be seen in it alone: canonical form, prefixes, key
  * order and syntax, and that all keys have the one height that their hashes demand.
@@ -174,19 +197,26 @@ export function decodeNode(bytes: Uint8Array, cid: Uint8Array, keyRule: KeyRule)
   reader.name(0x65)
   const count = reader.head(4)
   if (count > MST_NODE_ENTRIES_MAX) throw tooManyEntries()
+  const linkOffsets = [0]
   const node: TreeNode = {
     height: -1,
     keys: [],
     values: [],
     subtrees: [null],
     cid,
+    form: { bytes, linkOffsets },
     lower: null,
     upper: null,
   }
   let keyLength = 0
-  for (let i = 0; i < count; i++) keyLength = readEntry(reader, bytes, node, keyLength, keyRule)
+  for (let i = 0; i < count; i++) {
+    keyLength = readEntry(reader, bytes, node, keyLength, keyRule)
+    const linkEnd = reader.position - VALUE_FIELD_BYTES
+    linkOffsets.push(node.subtrees[i + 1] === null ? 0 : linkEnd - CID_BYTES)
+  }
   reader.name(0x6c)
   node.subtrees[0] = reader.subtree()
+  if (node.subtrees[0] !== null) linkOffsets[0] = reader.position - CID_BYTES
   if (!reader.atEnd) throw malformed('bytes after the node')
   return node
 }
@@ -304,8 +334,22 @@ function sharedPrefix(a: string, b: string): number {
   return length
 }
 
+/** The node's old bytes with other links in them; null where a link has come or gone. */
+function patchForm(form: NodeForm, links: readonly (Uint8Array | null)[]): Uint8Array | null {
+  const { linkOffsets } = form
+  for (let i = 0; i < links.length; i++) {
+    if ((links[i] === null) !== (linkOffsets[i] === 0)) return null
+  }
+  const bytes = form.bytes.slice()
+  for (let i = 0; i < links.length; i++) {
+    const cid = links[i] as Uint8Array | null
+    if (cid !== null) bytes.set(cid, linkOffsets[i])
+  }
+  return bytes
+}
+
 /**
- * The canonical bytes of a node whose subtrees all have CIDs (see `link`).
+ * The canonical bytes of a node whose subtrees all have CIDs (see `link`). A new array.
  *
  * @param link The CID of a subtree; called once for each, in no particular order.
  */
@@ -315,6 +359,8 @@ export function encodeNode(
 ): Uint8Array {
   // Links come first: finding one may encode other nodes into the same scratch space.
   const links = node.subtrees.map(link)
+  const patched = node.form === null ? null : patchForm(node.form, links)
+  if (patched !== null) return patched
   let pos = 0
   reserve(pos, 8)
   scratch[pos++] = 0xa2

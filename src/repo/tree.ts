@@ -168,6 +168,7 @@ export class Tree {
     if (node.keys[index] === key) {
       const before = node.values[index] as Uint8Array
       node.values[index] = value
+      node.form = null
       return before
     }
     const child = this.child(node, index)
@@ -175,6 +176,7 @@ export class Tree {
     node.keys.splice(index, 0, key)
     node.values.splice(index, 0, value)
     node.subtrees.splice(index, 1, left, right)
+    node.form = null
     return null
   }
 
@@ -197,6 +199,7 @@ export class Tree {
     last.node.subtrees.splice(last.index, 2, joined)
     last.node.keys.splice(last.index, 1)
     last.node.values.splice(last.index, 1)
+    last.node.form = null
     for (let i = steps.length - 1; i >= 0; i--) {
       const step = steps[i] as Step
       step.node.cid = null
@@ -244,6 +247,7 @@ export class Tree {
       values: node.values.slice(0, index),
       subtrees: [...node.subtrees.slice(0, index), left],
       cid: null,
+      form: null,
       lower: node.lower,
       upper: key,
     }
@@ -253,6 +257,7 @@ export class Tree {
       values: node.values.slice(index),
       subtrees: [right, ...node.subtrees.slice(index + 1)],
       cid: null,
+      form: null,
       lower: key,
       upper: node.upper,
     }
@@ -284,6 +289,7 @@ export class Tree {
     left.values.push(...right.values)
     left.upper = right.upper
     left.cid = null
+    left.form = null
     return left
   }
 
@@ -317,7 +323,16 @@ function isVoid(node: TreeNode): boolean {
 }
 
 function leafNode(key: string, value: Uint8Array, height: number, subtrees: Subtree[]): TreeNode {
-  return { height, keys: [key], values: [value], subtrees, cid: null, lower: null, upper: null }
+  return {
+    height,
+    keys: [key],
+    values: [value],
+    subtrees,
+    cid: null,
+    form: null,
+    lower: null,
+    upper: null,
+  }
 }
 
 /** Puts nodes without keys over a subtree of height `from` until it has height `to`. */

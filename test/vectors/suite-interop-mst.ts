@@ -71,6 +71,7 @@ function checkPrefix({ left, right, len }: PrefixFixture): string | null {
     values: [EMPTY_TREE_CID, EMPTY_TREE_CID],
     subtrees: [null, null, null],
     cid: null,
+    form: null,
     lower: null,
     upper: null,
   }
