@@ -16,7 +16,7 @@ import {
 } from './car-stream.ts'
 import { parseCar } from './car.ts'
 import { CODEC_DAG_CBOR, CODEC_RAW, cidOf } from './cid.ts'
-import { encodeDrisl } from './drisl.ts'
+import { encodeDrisl } from './drisl-encode.ts'
 import { encodeVarint } from './varint.ts'
 
 const LIMITS: CarStreamLimits = { blocksMax: 100, bytesMax: 1_000_000 }

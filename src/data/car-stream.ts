@@ -8,7 +8,7 @@ import { SkeinError } from '../lib/errors.ts'
 import { CAR_HEADER_BYTES_MAX, COMMIT_BLOCKS_BYTES_MAX } from '../lib/limits.ts'
 import { parseCarHeader, type CarReason } from './car.ts'
 import { CID_BYTES, hashMatches, isCidBytes } from './cid.ts'
-import { encodeDrisl } from './drisl.ts'
+import { encodeDrisl } from './drisl-encode.ts'
 import { encodeVarint, readVarint, varintValue } from './varint.ts'
 
 export interface CarStreamLimits {

@@ -10,7 +10,7 @@ import { COMMIT_CAR_BLOCKS_MAX } from '../lib/limits.ts'
 import { encodeCar, encodeCarBlock, encodeCarHeader, type CarBlock } from './car-stream.ts'
 import { parseCar, type Car } from './car.ts'
 import { CODEC_DAG_CBOR, CODEC_RAW, cidOf } from './cid.ts'
-import { encodeDrisl } from './drisl.ts'
+import { encodeDrisl } from './drisl-encode.ts'
 import { encodeVarint } from './varint.ts'
 
 const LIMITS = { blocksMax: COMMIT_CAR_BLOCKS_MAX }

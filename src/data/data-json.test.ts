@@ -10,7 +10,7 @@ import { toHex } from '../lib/bytes.ts'
 import { DRISL_DEPTH_MAX } from '../lib/limits.ts'
 import { cidFromString, cidOf, CODEC_DAG_CBOR, CODEC_RAW } from './cid.ts'
 import { type DataJsonLimits, fromDataJson, toDataJson } from './data-json.ts'
-import { encodeDrisl } from './drisl.ts'
+import { encodeDrisl } from './drisl-encode.ts'
 
 const DIRECTORY = new URL('../../../shared/vectors/interop/data-model/', import.meta.url)
 const VECTORS = {

@@ -11,12 +11,11 @@ import {
   checkDrisl,
   decodeDrisl,
   drislFault,
-  encodeDrisl,
   findMapEntry,
   mapHead,
-  pushHead,
   type DrislFault,
 } from './drisl.ts'
+import { encodeDrisl, pushHead } from './drisl-encode.ts'
 
 const DIGEST = '5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03'
 

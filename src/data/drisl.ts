@@ -1,18 +1,14 @@
 /**
- * Strict DRISL, the deterministic CBOR of atproto: reading, checking and writing.
+ * Strict DRISL, the deterministic CBOR of atproto: checking and reading.
  *
  * Bytes are checked first, without building anything, and then decoded by ./drisl-decode.ts, which
- * relies on the check. Tests hold both, and the writing, against `@atcute/cbor`.
+ * relies on the check; ./drisl-encode.ts writes. Tests hold all against `@atcute/cbor`.
  *
  * Rules (atproto data model, DASL DRISL): shortest integers and lengths, definite lengths, map keys
  * text, unique and sorted by length then bytes, text valid UTF-8, tag 42 around a CID and no other
  * tag, only false, true and null of the simple values, no floats, integers within 53 bits, at most
  * DRISL_DEPTH_MAX levels of arrays and maps. CIDs are version 1, dag-cbor or raw, SHA-256.
  */
-import { BytesWrapper } from '@atcute/cbor'
-import { CidLinkWrapper } from '@atcute/cid'
-import { utf8 } from '../lib/bytes.ts'
-import { SkeinError } from '../lib/errors.ts'
 import { DRISL_DEPTH_MAX, DRISL_ITEMS_MAX } from '../lib/limits.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { CID_BYTES, isCidBytes } from './cid.ts'
@@ -302,6 +298,48 @@ function skipValue(bytes: Uint8Array, start: number): number {
   return pos
 }
 
+/**
+ * Goes through the map at `mapOffset` of bytes that nobody has checked, until `visit`, which is
+ * told where a name begins and ends, returns false or the map ends. The value follows the name. No
+ * more is read than that takes, and no depth is too great.
+ *
+ * @returns False when there is no map whose entries can be told apart.
+ */
+export function scanMap(
+  bytes: Uint8Array,
+  mapOffset: number,
+  visit: (nameStart: number, nameEnd: number) => boolean,
+): boolean {
+  if (readHead(bytes, mapOffset) !== MAJOR_MAP) return false
+  const count = headArgument
+  let pos = headEnd
+  for (let i = 0; i < count; i++) {
+    if (readHead(bytes, pos) !== MAJOR_TEXT) return false
+    const nameStart = headEnd
+    const nameEnd = nameStart + headArgument
+    if (nameEnd >= bytes.length) return false
+    if (!visit(nameStart, nameEnd)) return true
+    pos = skipValue(bytes, nameEnd)
+    if (pos < 0) return false
+  }
+  return true
+}
+
+/** The whole number from 0 on that stands at `offset`, and where it ends; null for all else. */
+export function uintAt(
+  bytes: Uint8Array,
+  offset: number,
+): { readonly value: number; readonly end: number } | null {
+  return readHead(bytes, offset) === 0 ? { value: headArgument, end: headEnd } : null
+}
+
+/** Where the text that stands at `offset` begins and ends; null for all else. Not checked. */
+export function textAt(bytes: Uint8Array, offset: number): ByteRange | null {
+  if (readHead(bytes, offset) !== MAJOR_TEXT) return null
+  const end = headEnd + headArgument
+  return end > bytes.length ? null : { start: headEnd, end }
+}
+
 function rangeEquals(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
   if (end - start !== other.length) return false
   for (let i = 0; i < other.length; i++) if (bytes[start + i] !== other[i]) return false
@@ -317,105 +355,4 @@ export function mapHead(
 ): { readonly count: number; readonly end: number } | null {
   if (readHead(bytes, offset) !== MAJOR_MAP) return null
   return { count: headArgument, end: headEnd }
-}
-
-// ---- Writing
-
-/** Appends a head of `major` with `argument`, in its shortest form, to `out`. */
-export function pushHead(out: number[], major: number, argument: number): void {
-  const top = major << 5
-  if (argument < 24) out.push(top | argument)
-  else if (argument < 2 ** 8) out.push(top | 24, argument)
-  else if (argument < 2 ** 16) out.push(top | 25, argument >> 8, argument & 255)
-  else {
-    const low = argument >>> 0
-    if (argument < 2 ** 32) out.push(top | 26)
-    else {
-      const high = Math.floor(argument / 2 ** 32)
-      out.push(top | 27, high >>> 24, (high >>> 16) & 255, (high >>> 8) & 255, high & 255)
-    }
-    out.push(low >>> 24, (low >>> 16) & 255, (low >>> 8) & 255, low & 255)
-  }
-}
-
-function pushBytes(out: number[], bytes: Uint8Array): void {
-  for (const byte of bytes) out.push(byte)
-}
-
-/**
- * Encodes `value`: null, booleans, safe integers, text, `Uint8Array` or `BytesWrapper`, links,
- * arrays and plain objects (own enumerable keys; entries that are `undefined` are left out).
- *
- * @throws SkeinError ENCODE_UNSUPPORTED on anything else: floats, unsafe integers, lone surrogates,
- *   CIDs of another kind, values nested deeper than DRISL_DEPTH_MAX.
- */
-export function encodeDrisl(value: unknown): Uint8Array {
-  const out: number[] = []
-  encodeInto(out, value, 0)
-  return Uint8Array.from(out)
-}
-
-function encodeInto(out: number[], value: unknown, depth: number): void {
-  if (value === null) out.push(0xf6)
-  else if (typeof value === 'boolean') out.push(value ? 0xf5 : 0xf4)
-  else if (typeof value === 'number') encodeInteger(out, value)
-  else if (typeof value === 'string') encodeText(out, value)
-  else if (typeof value === 'object') encodeObject(out, value, depth)
-  else throw unsupported(typeof value)
-}
-
-function encodeInteger(out: number[], value: number): void {
-  if (!Number.isSafeInteger(value)) throw unsupported(`number ${value}`)
-  if (value >= 0) pushHead(out, 0, value)
-  else pushHead(out, MAJOR_NEGATIVE, -1 - value)
-}
-
-function encodeText(out: number[], value: string): void {
-  if (!value.isWellFormed()) throw unsupported('text with a lone surrogate')
-  const bytes = utf8(value)
-  pushHead(out, MAJOR_TEXT, bytes.length)
-  pushBytes(out, bytes)
-}
-
-function encodeObject(out: number[], value: object, depth: number): void {
-  if (value instanceof CidLinkWrapper) {
-    const isCid = value.bytes.length === CID_BYTES && isCidBytes(value.bytes, 0)
-    if (!isCid) throw unsupported('CID of another kind')
-    out.push(0xd8, 42, 0x58, CID_BYTES + 1, 0)
-    pushBytes(out, value.bytes)
-  } else if (value instanceof Uint8Array || value instanceof BytesWrapper) {
-    const bytes = value instanceof Uint8Array ? value : value.buf
-    pushHead(out, MAJOR_BYTES, bytes.length)
-    pushBytes(out, bytes)
-  } else if (depth === DRISL_DEPTH_MAX) throw unsupported('value nested too deep')
-  else if (Array.isArray(value)) {
-    pushHead(out, MAJOR_ARRAY, value.length)
-    for (const item of value) encodeInto(out, item, depth + 1)
-  } else encodeMap(out, value, depth)
-}
-
-function encodeMap(out: number[], value: object, depth: number): void {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) throw unsupported('class instance')
-  const entries = Object.entries(value)
-    .filter(([, item]) => item !== undefined)
-    .map(([key, item]) => ({ key, bytes: utf8(key), item: item as unknown }))
-  entries.sort((a, b) => {
-    const lengths = a.bytes.length - b.bytes.length
-    if (lengths !== 0) return lengths
-    for (let i = 0; i < a.bytes.length; i++) {
-      const difference = (a.bytes[i] as number) - (b.bytes[i] as number)
-      if (difference !== 0) return difference
-    }
-    return 0
-  })
-  pushHead(out, MAJOR_MAP, entries.length)
-  for (const { key, item } of entries) {
-    encodeText(out, key)
-    encodeInto(out, item, depth + 1)
-  }
-}
-
-function unsupported(what: string): SkeinError {
-  return new SkeinError('ENCODE_UNSUPPORTED', 'encode DRISL: value has no encoding', { what })
 }

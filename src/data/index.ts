@@ -2,7 +2,8 @@
  * @module
  * Data on the wire: strict DRISL, CIDs and CAR files.
  *
- * - `drisl.ts`: check, decode and encode the deterministic CBOR of atproto
+ * - `drisl.ts`: check and decode the deterministic CBOR of atproto
+ * - `drisl-encode.ts`: write it
  * - `drisl-decode.ts`: values out of checked bytes
  * - `data-json.ts`: its JSON form, with $link and $bytes
  * - `utf8.ts`: UTF-8 validation on byte ranges
@@ -20,4 +21,5 @@ export * from './car-stream.ts'
 export * from './car.ts'
 export * from './cid.ts'
 export * from './data-json.ts'
+export * from './drisl-encode.ts'
 export * from './drisl.ts'

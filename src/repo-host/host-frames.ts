@@ -1,7 +1,7 @@
 /** The events of a host as wire frames, ready for its log. */
 import { CidLinkWrapper } from '@atcute/cid'
 import { encodeCar } from '../data/car-stream.ts'
-import { encodeDrisl, pushHead } from '../data/drisl.ts'
+import { encodeDrisl, pushHead } from '../data/drisl-encode.ts'
 import { encodeMessageFrame } from '../stream/own-frames.ts'
 import type { CommitBody } from '../stream/frame-types.ts'
 import { wireHeaderBytes, wrapFrame, writeWireHeader } from '../stream/wire-frame.ts'

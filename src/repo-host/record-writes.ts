@@ -1,6 +1,7 @@
 /** Writes as callers give them, checked and encoded before they wait for their turn. */
 import { CODEC_DAG_CBOR, cidOf } from '../data/cid.ts'
-import { decodeDrisl, encodeDrisl } from '../data/drisl.ts'
+import { decodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { OPS_MAX, RECORD_BYTES_MAX } from '../lib/limits.ts'
 import { fail, ok } from '../lib/result.ts'

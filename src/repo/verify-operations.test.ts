@@ -16,7 +16,7 @@ import {
 import { type CommitBody, SignedRepo } from '../../test/support/signed-repo.ts'
 import { example, judge, NOW_MS, PATH, reasonOf } from '../../test/support/judged-commit.ts'
 import { valueOf } from '../../test/support/tree-parts.ts'
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { cidEquals } from '../data/cid.ts'
 import { must } from '../lib/assert.ts'
 import { tidOf } from '../syntax/tid.ts'

@@ -29,7 +29,7 @@ import {
 import { valueOf } from '../../test/support/tree-parts.ts'
 import { type Curve, CURVES } from '../crypto/curve.ts'
 import { PrivateKey } from '../crypto/private-key.ts'
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { must } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { seededRandom } from '../lib/random.ts'

@@ -1,7 +1,7 @@
 /** Commits whose blocks are not a good CAR. */
 import { BytesWrapper } from '@atcute/cbor'
 import { encodeCar } from '../data/car-stream.ts'
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { must } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { signCommit } from '../repo/commit.ts'

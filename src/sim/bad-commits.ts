@@ -1,7 +1,7 @@
 /** Commits whose commit object, signature or operations are wrong. */
 import { CidLinkWrapper } from '@atcute/cid'
 import { PrivateKey } from '../crypto/private-key.ts'
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { must } from '../lib/assert.ts'
 import type { CommitBody } from '../stream/frame-types.ts'
 import { tidOf } from '../syntax/tid.ts'

@@ -1,5 +1,5 @@
 /** Events that break a rule about frames, or about the fields of their bodies. */
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { must } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { tidOf } from '../syntax/tid.ts'

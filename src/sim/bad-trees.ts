@@ -1,5 +1,5 @@
 /** Commits with hostile trees, hashed and signed as they should be. */
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { must } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { EMPTY_TREE_CID } from '../repo/tree-node.ts'

@@ -1,5 +1,5 @@
 /** Frames of any content, and the bodies of messages that nobody signs. */
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { concatBytes } from '../lib/bytes.ts'
 
 /** Encodes any frame; nothing is checked, so that it may be of an unknown kind. */

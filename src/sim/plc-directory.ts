@@ -9,7 +9,7 @@ import { PrivateKey } from '../crypto/private-key.ts'
 import { formatDidKey, formatMultikey, type PublicKey } from '../crypto/public-key.ts'
 import { sha256 } from '../crypto/sha256.ts'
 import { CODEC_DAG_CBOR, cidOf } from '../data/cid.ts'
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import { must } from '../lib/assert.ts'
 import { datetimeOf } from './messages.ts'
 

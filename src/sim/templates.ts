@@ -1,6 +1,6 @@
 /** Repositories that have a past: grown once, shared by all accounts that begin with them. */
 import { CODEC_DAG_CBOR, cidOf, cidToString } from '../data/cid.ts'
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import type { Random } from '../lib/random.ts'
 import { EMPTY_TREE_BLOCK, EMPTY_TREE_CID } from '../repo/tree-node.ts'
 import { Tree } from '../repo/tree.ts'

@@ -4,7 +4,7 @@
  * `wrapFrame` of ./wire-frame.ts makes it ready for a socket or the log.
  */
 import { concatBytes } from '../lib/bytes.ts'
-import { encodeDrisl } from '../data/drisl.ts'
+import { encodeDrisl } from '../data/drisl-encode.ts'
 import type { MessageBodies, MessageType } from './frame-types.ts'
 
 /**

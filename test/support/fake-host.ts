@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { encodeDrisl } from '../../src/data/drisl.ts'
+import { encodeDrisl } from '../../src/data/drisl-encode.ts'
 import { concatBytes } from '../../src/lib/bytes.ts'
 import { encodeErrorFrame } from '../../src/stream/own-frames.ts'
 import { Signal } from './waiting.ts'

@@ -6,7 +6,8 @@
  */
 import { readdir } from 'node:fs/promises'
 
-import { decodeDrisl, encodeDrisl } from '../../src/data/drisl.ts'
+import { decodeDrisl } from '../../src/data/drisl.ts'
+import { encodeDrisl } from '../../src/data/drisl-encode.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { SkeinError } from '../../src/lib/errors.ts'
 import { runCases, type SuiteResult } from './suite-result.ts'

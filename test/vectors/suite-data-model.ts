@@ -7,7 +7,8 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { CODEC_DAG_CBOR, cidOf, cidToString } from '../../src/data/cid.ts'
-import { decodeDrisl, encodeDrisl, mapHead } from '../../src/data/drisl.ts'
+import { decodeDrisl, mapHead } from '../../src/data/drisl.ts'
+import { encodeDrisl } from '../../src/data/drisl-encode.ts'
 import { bytesEqual } from '../../src/lib/bytes.ts'
 import { messageOf } from '../../src/lib/errors.ts'
 import { runCases, type SuiteResult } from './suite-result.ts'

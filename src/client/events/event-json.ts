@@ -1,5 +1,6 @@
 /** Events in atproto's JSON form, and back (specifications: event stream, data model). */
-import { encodeDrisl, checkDrisl, decodeDrisl } from '../../data/drisl.ts'
+import { checkDrisl, decodeDrisl } from '../../data/drisl.ts'
+import { encodeDrisl } from '../../data/drisl-encode.ts'
 import { fromDataJson, type JsonMap, toDataJson } from '../../data/data-json.ts'
 import { assert } from '../../lib/assert.ts'
 import { concatBytes } from '../../lib/bytes.ts'

@@ -4,7 +4,7 @@ import { CidLinkWrapper } from '@atcute/cid'
 
 import { type CarBlock, encodeCar } from '../../data/car-stream.ts'
 import { CODEC_DAG_CBOR, cidOf } from '../../data/cid.ts'
-import { encodeDrisl } from '../../data/drisl.ts'
+import { encodeDrisl } from '../../data/drisl-encode.ts'
 import { concatBytes } from '../../lib/bytes.ts'
 
 export const DID = 'did:plc:ewvi7nxzyoun6zhxrhs64oiz'
