@@ -91,6 +91,14 @@ export function publicKeyFromPoint(curve: Curve, point: Uint8Array): PublicKey |
   }
 }
 
+/**
+ * The key that had these 33 bytes, which this process has read off it: they are not checked. The
+ * bytes are copied.
+ */
+export function restorePublicKey(curve: Curve, compressed: Uint8Array): PublicKey {
+  return Object.freeze({ curve, bytes: new Uint8Array(compressed) })
+}
+
 /** The multikey text of `key`. */
 export function formatMultikey(key: PublicKey): string {
   const bytes = new Uint8Array(CODEC_BYTES + COMPRESSED_POINT_BYTES)

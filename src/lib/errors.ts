@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   REPO_UNAVAILABLE:
     'The account stopped being served while its repository or a blob of it was read.',
   CRYPTO_UNAVAILABLE: 'No signature implementation could be loaded for a curve.',
+  VERIFIER_FAILED:
+    'A verifier thread failed on an event, which was dropped. Report it as a defect.',
   KEY_INVALID: 'Bytes are not a private key of the curve that the caller named.',
   SYNTAX_INVALID: 'A text is not a valid identifier of the kind that the caller asked for.',
   SCHEMA_ASYNC: 'A schema of records answers with a promise where an answer is needed at once.',

@@ -33,6 +33,8 @@ function allowedText(spec: OptionSpec): string {
     case 'bytes':
     case 'duration':
       return `${spec.min} to ${spec.max}`
+    case 'threads':
+      return `0 to ${spec.max}, or \`auto\``
     case 'choice':
       return spec.values.map((value) => `\`${value}\``).join(', ')
     case 'settings':

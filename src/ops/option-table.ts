@@ -31,6 +31,12 @@ interface IntegerOption extends OptionBase {
   readonly min: number
   readonly max: number
 }
+interface ThreadsOption extends OptionBase {
+  readonly kind: 'threads'
+  /** A number, or `auto`, which gives null: whoever starts them decides. */
+  readonly default: string
+  readonly max: number
+}
 interface BytesOption extends OptionBase {
   readonly kind: 'bytes'
   readonly default: string
@@ -76,6 +82,7 @@ interface SettingsOption extends OptionBase {
 export type OptionSpec =
   | StringOption
   | IntegerOption
+  | ThreadsOption
   | BytesOption
   | DurationOption
   | BooleanOption
@@ -99,21 +106,23 @@ export type OptionValue<S extends OptionSpec> = S extends { kind: 'integer' | 'b
   ? number
   : S extends { kind: 'boolean' }
     ? boolean
-    : S extends { kind: 'choice'; values: readonly (infer V)[] }
-      ? V
-      : S extends { kind: 'address'; off: infer Off }
-        ? true extends Off
-          ? ListenAddress | null
-          : ListenAddress
-        : S extends { kind: 'list' }
-          ? readonly string[]
-          : S extends {
-                kind: 'settings'
-                names: readonly (infer N)[]
-                values: readonly (infer V)[]
-              }
-            ? Readonly<Partial<Record<N & string, V>>>
-            : string
+    : S extends { kind: 'threads' }
+      ? number | null
+      : S extends { kind: 'choice'; values: readonly (infer V)[] }
+        ? V
+        : S extends { kind: 'address'; off: infer Off }
+          ? true extends Off
+            ? ListenAddress | null
+            : ListenAddress
+          : S extends { kind: 'list' }
+            ? readonly string[]
+            : S extends {
+                  kind: 'settings'
+                  names: readonly (infer N)[]
+                  values: readonly (infer V)[]
+                }
+              ? Readonly<Partial<Record<N & string, V>>>
+              : string
 
 /** The parsed types of a whole table. */
 export type OptionValues<T extends OptionTable> = { readonly [K in keyof T]: OptionValue<T[K]> }
@@ -151,6 +160,7 @@ export function placeholderOf(spec: OptionSpec): string | null {
 const PLACEHOLDERS = {
   string: 'text',
   integer: 'n',
+  threads: 'n',
   bytes: 'size',
   duration: 'duration',
   address: 'host:port',

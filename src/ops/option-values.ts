@@ -184,6 +184,11 @@ export function parseOptionValue(spec: OptionSpec, text: string): Parsed<unknown
       const value = /^\d{1,15}$/.test(text) ? Number(text) : null
       return ranged(value, spec.min, spec.max, `an integer from ${spec.min} to ${spec.max}`)
     }
+    case 'threads': {
+      if (text === 'auto') return ok(null)
+      const value = /^\d{1,15}$/.test(text) ? Number(text) : null
+      return ranged(value, 0, spec.max, `an integer from 0 to ${spec.max}, or auto`)
+    }
     case 'bytes': {
       const what = `a size from ${spec.min} to ${spec.max}, like 4096, 512MiB or 2GB`
       return ranged(parseBytes(text), boundOf(spec.min), boundOf(spec.max), what)

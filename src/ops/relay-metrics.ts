@@ -66,6 +66,26 @@ export const RELAY_METRICS = {
     help: 'Time that the verification of one event took.',
     buckets: [0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.005, 0.02, 0.1],
   },
+  verifierThreads: {
+    kind: 'gauge',
+    name: 'skein_verifier_threads',
+    help: 'Threads that verify events; with 0 that is done in the main thread.',
+  },
+  verifierQueue: {
+    kind: 'gauge',
+    name: 'skein_verifier_queue_events',
+    help: 'Events handed to verifier threads that have not come back.',
+  },
+  verifierQueueBytes: {
+    kind: 'gauge',
+    name: 'skein_verifier_queue_bytes',
+    help: 'Bytes of those events.',
+  },
+  verifierEnds: {
+    kind: 'counter',
+    name: 'skein_verifier_ends_total',
+    help: 'Verifier threads that ended by themselves or hung, and were replaced.',
+  },
   signatureBackend: {
     kind: 'gauge',
     name: 'skein_signature_backend_info',

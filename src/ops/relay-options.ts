@@ -181,6 +181,14 @@ export const RELAY_OPTIONS = {
     help: 'Loosen one check by its reason: enforce, warn (count and pass) or off.',
     why: 'Every check is enforced unless it is named here.',
   },
+  verifierThreads: {
+    kind: 'threads',
+    max: 64,
+    default: 'auto',
+    group: 'Running',
+    help: 'Threads that verify events, or auto: one less than there are cores, and at most 8.',
+    why: 'Verification is most of the work; 0 does it in the thread that does everything else.',
+  },
   drainTimeout: {
     kind: 'duration',
     min: '0',

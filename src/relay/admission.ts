@@ -2,23 +2,24 @@
  * Takes events from hosts, finds out what deciding them needs, and hands what passes to the
  * sequencer.
  *
- * Most events are decided at once, on what is in memory. The rest wait in a queue for their host
- * and DID, so that order is kept (I6) and nobody waits for anybody else's identity.
+ * Most events need nothing but to be verified. Events of one host and DID stand in a line while the
+ * first of them is verified or waits for its identity, so that order is kept (I6) and nobody waits
+ * for anybody else's identity.
  */
+import type { PublicKey } from '../crypto/public-key.ts'
 import type { IdentityResolver } from '../identity/identity-resolver.ts'
-import type { Identity, Resolution } from '../identity/identity.ts'
-import { publicKeysEqual } from '../crypto/public-key.ts'
-import { assert } from '../lib/assert.ts'
-import { sleep, type Clock, type Timer } from '../lib/clock.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { Clock } from '../lib/clock.ts'
 import { codeOf } from '../lib/errors.ts'
 import type { Reason } from '../lib/reasons.ts'
-import type { MessageFrame } from '../stream/frame-types.ts'
-import { parseFrame } from '../stream/frame.ts'
 import { isAtprotoDid } from '../syntax/did.ts'
 import type { Arrival } from './host-link.ts'
 import { IdentityLookups } from './identity-lookups.ts'
 import type { Judge } from './judge.ts'
-import type { Decision } from './outcome.ts'
+import { type Decision, drop, type Drop, type Pass } from './outcome.ts'
+import { asksAnew, type FinalDecision, Settlement } from './settlement.ts'
+import type { FrameVerifier, VerifyOutcome } from './verifiers/frame-verifier.ts'
+import { didOf, Line, Waiting } from './waiting.ts'
 
 /** Longest that an event waits for the identity of its DID, ms. */
 export const DEFER_MS_MAX: number = 5 * 60_000
@@ -32,13 +33,10 @@ export const DEFERRED_PER_DID_MAX = 100
  * for it is dropped, rather than that the host's other accounts wait.
  */
 const CROWDED_MS_MAX = 5_000
-/** Shortest pause between two looks for an identity that could not be resolved, ms. */
-const RETRY_MS_MIN = 1_000
-/** Longest pause, so that a directory that is back is noticed, ms. */
-const RETRY_MS_MAX = 30_000
 
 export interface AdmissionOptions {
   readonly judge: Judge
+  readonly verifier: FrameVerifier
   readonly identities: IdentityResolver
   readonly clock: Clock
   /**
@@ -46,11 +44,7 @@ export interface AdmissionOptions {
    * when the account is active now. Limited by who provides it.
    */
   readonly recheckStatus: (arrival: Arrival, did: string) => Promise<boolean>
-  readonly onPass: (
-    arrival: Arrival,
-    did: string,
-    decision: Extract<Decision, { readonly kind: 'pass' }>,
-  ) => void
+  readonly onPass: (arrival: Arrival, did: string, decision: Pass) => void
   readonly onDrop: (arrival: Arrival, reason: Reason, detail: string) => void
   readonly onDeferred: (reason: Reason) => void
   readonly onVerifyMs?: (ms: number) => void
@@ -60,295 +54,292 @@ export interface AdmissionOptions {
   readonly onFailed: (error: unknown) => void
 }
 
-/**
- * An event that waits, as the bytes it came in: decoded, an event can take many times its size, and
- * bounds count bytes.
- */
-interface Waiting extends Omit<Arrival, 'frame'> {
-  readonly bytes: Uint8Array
-  readonly deadlineMs: number
-}
-
-/** Events of one DID from one host that are decided one after another. */
-interface Queue {
-  readonly waiting: Waiting[]
-  /** Runs while the host is held back for this queue. */
-  crowded: Timer | null
-  /** The host has been held back long enough: what finds the queue full is dropped. */
-  isSlow: boolean
-}
-
-/** What has already been tried for an event. */
-interface Tried {
-  refreshed: boolean
-  statusAsked: boolean
-}
-
-function didOf(frame: MessageFrame): string {
-  return frame.type === '#commit' ? frame.body.repo : frame.body.did
-}
-
 /** Decides events in the order of each host and DID. */
 export class Admission {
   readonly #options: AdmissionOptions
-  readonly #queues = new Map<string, Queue>()
+  readonly #lines = new Map<string, Line>()
   readonly #stop = new AbortController()
   readonly #lookups: IdentityLookups
+  readonly #settlement: Settlement
   readonly #running = new Set<Promise<void>>()
-  #waiting = 0
-  #waitingBytes = 0
+  #deferred = 0
+  #deferredBytes = 0
 
   constructor(options: AdmissionOptions) {
     this.#options = options
-    const { identities, clock } = options
-    this.#lookups = new IdentityLookups(identities, clock, this.#stop.signal)
+    const { identities, clock, recheckStatus, onDeferred } = options
+    const { signal } = this.#stop
+    this.#lookups = new IdentityLookups(identities, clock, signal)
+    this.#settlement = new Settlement({
+      lookups: this.#lookups,
+      clock,
+      signal,
+      decide: (waiting, identity) => this.#decideVerified(waiting, identity),
+      recheckStatus,
+      onDeferred,
+    })
   }
 
-  /** Events that wait, and their bytes. */
+  /** Events that wait for more than their verification, and their bytes. */
   get deferred(): { readonly events: number; readonly bytes: number } {
-    return { events: this.#waiting, bytes: this.#waitingBytes }
+    return { events: this.#deferred, bytes: this.#deferredBytes }
   }
 
   /** Decides the event now if everything is at hand, else lets it wait. */
   submit(arrival: Arrival): void {
+    this.#guard(() => this.#admit(arrival))
+  }
+
+  /** Drops what waits, without an outcome: after a restart its hosts send it again. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    for (const line of this.#lines.values()) for (const { onVerified } of line.all()) onVerified?.()
+    await Promise.all(this.#running)
+  }
+
+  #guard(work: () => void): void {
     try {
-      this.#admit(arrival)
+      work()
     } catch (error) {
       this.#options.onFailed(error)
     }
   }
 
   #admit(arrival: Arrival): void {
-    const did = didOf(arrival.frame)
+    const { clock, onDrop } = this.#options
+    const did = didOf(arrival)
     if (!isAtprotoDid(did)) {
-      this.#options.onDrop(arrival, 'did-invalid', did.slice(0, 128))
+      onDrop(arrival, 'did-invalid', did.slice(0, 128))
       return
     }
-    const queue = this.#queues.get(queueKey(arrival, did))
-    if (queue !== undefined) {
-      this.#enqueue(queue, arrival, did)
+    const key = `${arrival.link.id} ${did}`
+    const line = this.#lines.get(key)
+    const waiting = new Waiting(arrival, did, clock.monotonicMs() + DEFER_MS_MAX)
+    if (line !== undefined) {
+      this.#enqueue(line, waiting)
       return
     }
-    if (!asksAnew(arrival.frame)) {
-      const identity = this.#lookups.peek(did)
-      if (identity !== undefined && this.#decideNow(arrival, did, identity)) return
+    const step = this.#decide(waiting)
+    if (step === 'decided') return
+    const opened = new Line(key)
+    this.#lines.set(key, opened)
+    opened.push(waiting)
+    if (step === 'unsettled') this.#settle(opened)
+  }
+
+  /**
+   * Goes as far as it can with an event whose turn it is: it has its outcome, is being verified, or
+   * needs what is not at hand.
+   */
+  #decide(waiting: Waiting): 'decided' | 'verifying' | 'unsettled' {
+    if (asksAnew(waiting.arrival.frame)) return 'unsettled'
+    const identity = this.#lookups.peek(waiting.did)
+    if (identity === undefined) return 'unsettled'
+    for (;;) {
+      const decision = this.#judge(waiting, identity)
+      if (decision.kind === 'verify') {
+        if (this.#verify(waiting, decision.key) === 'later') return 'verifying'
+        continue
+      }
+      if (decision.kind !== 'pass' && decision.kind !== 'drop') return 'unsettled'
+      this.#conclude(waiting, decision)
+      return 'decided'
     }
-    this.#defer(arrival, did)
   }
 
-  /** Drops what waits, without an outcome: after a restart its hosts send it again. */
-  async close(): Promise<void> {
-    this.#stop.abort()
-    await Promise.all(this.#running)
+  #conclude(waiting: Waiting, outcome: Pass | Drop): void {
+    const { onPass, onDrop } = this.#options
+    if (outcome.kind === 'pass') onPass(waiting.arrival, waiting.did, outcome)
+    else onDrop(waiting.arrival, outcome.reason, outcome.detail)
   }
 
-  /** True when the event has its outcome. */
-  #decideNow(arrival: Arrival, did: string, identity: Identity): boolean {
-    const decision = this.#judge(arrival, identity)
-    if (decision.kind === 'pass') this.#options.onPass(arrival, did, decision)
-    else if (decision.kind === 'drop') {
-      this.#options.onDrop(arrival, decision.reason, decision.detail)
-    } else return false
-    return true
-  }
-
-  #judge(arrival: Arrival, identity: Identity): Decision {
-    const { judge, clock, onVerifyMs, onDefect } = this.#options
-    const startedMs = clock.monotonicMs()
+  #judge(waiting: Waiting, identity: Identity): Decision {
+    const { judge, onDefect } = this.#options
     try {
-      return judge.decide(arrival.frame, arrival.link, identity, clock.nowMs())
+      return judge.decide(waiting.arrival.frame, waiting.link, identity, waiting.verified)
     } catch (error) {
       if (isStoreFailure(error)) throw error
       onDefect(error)
-      return { kind: 'drop', reason: 'frame-malformed', detail: 'verification failed to finish' }
-    } finally {
-      onVerifyMs?.(clock.monotonicMs() - startedMs)
+      return drop('frame-malformed', 'deciding failed to finish')
     }
   }
 
-  #enqueue(queue: Queue, arrival: Arrival, did: string): void {
-    if (queue.isSlow && queue.waiting.length >= DEFERRED_PER_DID_MAX) {
-      this.#options.onDrop(arrival, 'deferred-overflow', did)
+  // ---- Verification
+
+  #verify(waiting: Waiting, key: PublicKey): 'done' | 'later' {
+    const { verifier, clock } = this.#options
+    const { link, length } = waiting
+    const { frame } = waiting.arrival
+    if (frame.kind !== 'peeked') return 'done'
+    waiting.verifyingKey = key
+    const outcome = verifier.verify({
+      frame,
+      key,
+      nowMs: clock.nowMs(),
+      hostId: link.id,
+      onVerified: (later) => {
+        link.verifying(-length)
+        this.#take(waiting, later)
+        this.#guard(() => this.#onVerified(waiting))
+      },
+    })
+    if (outcome === null) {
+      link.verifying(length)
+      return 'later'
+    }
+    this.#take(waiting, outcome)
+    return 'done'
+  }
+
+  #take(waiting: Waiting, outcome: VerifyOutcome): void {
+    this.#options.onVerifyMs?.(outcome.tookMs)
+    waiting.take(outcome)
+  }
+
+  #onVerified(waiting: Waiting): void {
+    if (this.#stop.signal.aborted) return
+    if (waiting.onVerified !== null) {
+      waiting.onVerified()
       return
     }
-    const { frame, ...origin } = arrival
-    const deadlineMs = this.#options.clock.monotonicMs() + DEFER_MS_MAX
-    // A copy: what came in may be a small part of a large read.
-    const bytes = new Uint8Array(frame.bytes)
-    queue.waiting.push({ ...origin, bytes, deadlineMs })
-    this.#waiting++
-    this.#waitingBytes += bytes.length
-    arrival.link.defer(bytes.length)
-    if (queue.waiting.length >= DEFERRED_PER_DID_MAX) this.#crowd(queue, arrival.link)
+    const line = this.#lines.get(`${waiting.link.id} ${waiting.did}`)
+    if (line?.first === waiting) this.#progress(line)
   }
 
-  /** Holds the host back until the queue is shorter, or for as long as one DID is worth. */
-  #crowd(queue: Queue, link: Arrival['link']): void {
-    if (queue.crowded !== null || queue.isSlow) return
+  /** Begins to verify an event whose turn has not come, if all that takes is at hand. */
+  #verifyAhead(waiting: Waiting): void {
+    if (waiting.verifyingKey !== null || asksAnew(waiting.arrival.frame)) return
+    const identity = this.#lookups.peek(waiting.did)
+    if (identity === undefined) return
+    const decision = this.#judge(waiting, identity)
+    if (decision.kind === 'verify') this.#verify(waiting, decision.key)
+  }
+
+  /** A decision that may take a verification first. */
+  async #decideVerified(waiting: Waiting, identity: Identity): Promise<FinalDecision> {
+    const { signal } = this.#stop
+    for (;;) {
+      if (waiting.verifyingKey === null || signal.aborted) {
+        const decision = this.#judge(waiting, identity)
+        if (decision.kind !== 'verify') return decision
+        if (signal.aborted) return drop('deferred-expired', 'the relay stops')
+        if (this.#verify(waiting, decision.key) === 'done') continue
+      }
+      await new Promise<void>((resolve) => {
+        waiting.onVerified = resolve
+      })
+      waiting.onVerified = null
+    }
+  }
+
+  // ---- Lines
+
+  /** Goes on with a line whose first event is neither being verified nor settled. */
+  #progress(line: Line): void {
+    for (;;) {
+      const { first } = line
+      if (first === undefined) {
+        this.#lines.delete(line.key)
+        return
+      }
+      if (first.verifyingKey !== null) return
+      const step = this.#decide(first)
+      if (step === 'verifying') return
+      if (step === 'unsettled') {
+        this.#settle(line)
+        return
+      }
+      this.#leave(line, first)
+    }
+  }
+
+  #enqueue(line: Line, waiting: Waiting): void {
+    if (!line.isSettling) {
+      line.push(waiting)
+      this.#verifyAhead(waiting)
+      if (waiting.verifyingKey === null && waiting.verified === null) this.#defer(waiting)
+      return
+    }
+    if (line.isSlow && line.length >= DEFERRED_PER_DID_MAX) {
+      this.#options.onDrop(waiting.arrival, 'deferred-overflow', waiting.did)
+      return
+    }
+    line.push(waiting)
+    this.#defer(waiting)
+    if (line.length >= DEFERRED_PER_DID_MAX) this.#crowd(line, waiting.link)
+  }
+
+  #defer(waiting: Waiting): void {
+    if (waiting.isDeferred) return
+    waiting.defer()
+    this.#deferred++
+    this.#deferredBytes += waiting.length
+    waiting.link.defer(waiting.length)
+  }
+
+  /** The first event of the line has its outcome. */
+  #leave(line: Line, first: Waiting): void {
+    line.shift()
+    if (first.isDeferred) {
+      this.#deferred--
+      this.#deferredBytes -= first.length
+      first.link.undefer(first.length)
+    }
+    if (line.length <= DEFERRED_PER_DID_MAX / 2) this.#uncrowd(line, first.link)
+  }
+
+  /** Holds the host back until the line is shorter, or for as long as one DID is worth. */
+  #crowd(line: Line, link: Arrival['link']): void {
+    if (line.crowded !== null || line.isSlow) return
     link.crowd('begin')
-    queue.crowded = this.#options.clock.after(CROWDED_MS_MAX, () => {
-      queue.isSlow = true
-      this.#uncrowd(queue, link)
+    line.crowded = this.#options.clock.after(CROWDED_MS_MAX, () => {
+      line.isSlow = true
+      this.#uncrowd(line, link)
     })
   }
 
-  #uncrowd(queue: Queue, link: Arrival['link']): void {
-    if (queue.crowded === null) return
-    queue.crowded.cancel()
-    queue.crowded = null
+  #uncrowd(line: Line, link: Arrival['link']): void {
+    if (line.crowded === null) return
+    line.crowded.cancel()
+    line.crowded = null
     link.crowd('end')
   }
 
-  #defer(arrival: Arrival, did: string): void {
-    const key = queueKey(arrival, did)
-    const queue: Queue = { waiting: [], crowded: null, isSlow: false }
-    this.#queues.set(key, queue)
-    this.#enqueue(queue, arrival, did)
-    const running = this.#drain(queue, key, did).finally(() => this.#running.delete(running))
+  /** Finds out what the first event of the line needs, while the others wait. */
+  #settle(line: Line): void {
+    const { first } = line
+    if (first === undefined) return
+    line.isSettling = true
+    for (const waiting of line.all()) this.#defer(waiting)
+    if (line.length >= DEFERRED_PER_DID_MAX) this.#crowd(line, first.link)
+    const running = this.#settleFirst(line, first).finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
 
-  async #drain(queue: Queue, key: string, did: string): Promise<void> {
-    for (;;) {
-      const next = queue.waiting[0]
-      if (next === undefined) {
-        // In the same turn as the look, so that nothing is put into a queue that nobody empties.
-        this.#queues.delete(key)
+  async #settleFirst(line: Line, first: Waiting): Promise<void> {
+    const { onDefect, onFailed } = this.#options
+    try {
+      const settled = await this.#settlement.settle(first)
+      if (settled !== null) this.#conclude(first, settled)
+    } catch (error) {
+      if (isStoreFailure(error)) {
+        onFailed(error)
         return
       }
-      const arrival = arrivalOf(next)
-      try {
-        await this.#decideWaiting(arrival, did, next.deadlineMs)
-      } catch (error) {
-        if (isStoreFailure(error)) {
-          this.#options.onFailed(error)
-          return
-        }
-        this.#options.onDefect(error)
-        this.#options.onDrop(arrival, 'identity-unresolved', 'the look-up failed')
-      }
-      queue.waiting.shift()
-      this.#waiting--
-      this.#waitingBytes -= next.bytes.length
-      next.link.undefer(next.bytes.length)
-      if (queue.waiting.length <= DEFERRED_PER_DID_MAX / 2) this.#uncrowd(queue, next.link)
+      onDefect(error)
+      this.#conclude(first, drop('identity-unresolved', 'the look-up failed'))
     }
-  }
-
-  async #decideWaiting(arrival: Arrival, did: string, deadlineMs: number): Promise<void> {
-    const { onDrop } = this.#options
-    const { signal } = this.#stop
-    const tried: Tried = { refreshed: false, statusAsked: false }
-    let resolution = await this.#lookups.resolve(arrival.link, did)
-    if (!resolution.ok && arrival.frame.type === '#identity') {
-      // It may have come to be since somebody last looked: that is what the event says.
-      resolution = await this.#lookups.again(arrival.link, did, 'announcement', deadlineMs)
-    }
-    const isHost = resolution.ok && resolution.identity.pdsHostname === arrival.link.hostname
-    if (isHost && asksAnew(arrival.frame)) {
-      const event = `${arrival.hostEpoch} ${arrival.hostSeq}`
-      resolution = await this.#lookups.fresh(arrival.link, did, event)
-      tried.refreshed = !resolution.ok || !resolution.stale
-    }
-    for (;;) {
-      if (signal.aborted) return
-      if (!resolution.ok) {
-        const next = await this.#askAgain(arrival, did, resolution, deadlineMs)
-        if (next === null) return
-        resolution = next
-        continue
-      }
-      const decision = this.#judge(arrival, resolution.identity)
-      if (decision.kind === 'pass') {
-        this.#options.onPass(arrival, did, decision)
-        return
-      }
-      const before = resolution.identity
-      const again = await this.#settleDoubt(arrival, did, before, decision, tried, deadlineMs)
-      if (signal.aborted) return
-      if (again === null) {
-        onDrop(arrival, decision.reason, decision.detail)
-        return
-      }
-      resolution = again
-    }
-  }
-
-  /** Waits and resolves once more; null when the event has been dropped instead. */
-  async #askAgain(
-    arrival: Arrival,
-    did: string,
-    failed: Extract<Resolution, { readonly ok: false }>,
-    deadlineMs: number,
-  ): Promise<Resolution | null> {
-    const { clock, onDrop, onDeferred } = this.#options
-    const { signal } = this.#stop
-    if (failed.reason === 'identity-missing') {
-      onDrop(arrival, 'identity-missing', failed.detail)
-      return null
-    }
-    const waitMs = Math.min(Math.max(failed.retryAfterMs, RETRY_MS_MIN), RETRY_MS_MAX)
-    if (clock.monotonicMs() + waitMs > deadlineMs) {
-      onDrop(arrival, 'deferred-expired', failed.detail)
-      return null
-    }
-    onDeferred('identity-unresolved')
-    await sleep(clock, waitMs, signal)
-    return signal.aborted ? null : this.#lookups.resolve(arrival.link, did)
-  }
-
-  /** Asks whoever can lift a refusal; null when it stands. */
-  async #settleDoubt(
-    arrival: Arrival,
-    did: string,
-    before: Identity,
-    decision: Exclude<Decision, { readonly kind: 'pass' }>,
-    tried: Tried,
-    deadlineMs: number,
-  ): Promise<Resolution | null> {
-    if (decision.kind === 'doubt-status' && !tried.statusAsked) {
-      tried.statusAsked = true
-      const active = await this.#options.recheckStatus(arrival, did)
-      return active ? this.#lookups.resolve(arrival.link, did) : null
-    }
-    if (decision.kind !== 'doubt-identity' || tried.refreshed) return null
-    // Asked for after the event had come: there is nothing newer to hope for.
-    if (before.fetchedAtMs > arrival.receivedAtMs) return null
-    tried.refreshed = true
-    this.#options.onDeferred(decision.reason)
-    const cause = arrival.frame.type === '#identity' ? 'announcement' : 'event'
-    const fresh = await this.#lookups.again(arrival.link, did, cause, deadlineMs)
-    if (!fresh.ok) return fresh.reason === 'identity-missing' ? null : fresh
-    return sameIdentity(before, fresh.identity) ? null : fresh
+    // In the same turn as the outcome, so that nothing is put into a line that nobody empties.
+    this.#leave(line, first)
+    line.isSettling = false
+    if (this.#stop.signal.aborted) return
+    this.#guard(() => {
+      for (const waiting of line.all()) this.#verifyAhead(waiting)
+      this.#progress(line)
+    })
   }
 }
 
 function isStoreFailure(error: unknown): boolean {
   return codeOf(error) === 'STORE_FAILED'
-}
-
-function queueKey(arrival: Arrival, did: string): string {
-  return `${arrival.link.id} ${did}`
-}
-
-function sameIdentity(a: Identity, b: Identity): boolean {
-  if (a.pdsHostname !== b.pdsHostname) return false
-  if (a.signingKey === null || b.signingKey === null) return a.signingKey === b.signingKey
-  return publicKeysEqual(a.signingKey, b.signingKey)
-}
-
-/**
- * True for events before which the identity is asked for anew: `#identity` says that it has
- * changed, and an end of activity, which nobody signs, may come from a host that is no longer the
- * account's.
- */
-function asksAnew(frame: MessageFrame): boolean {
-  return frame.type === '#identity' || (frame.type === '#account' && !frame.body.active)
-}
-
-function arrivalOf(waiting: Waiting): Arrival {
-  const { link, hostSeq, hostEpoch, receivedAtMs, bytes } = waiting
-  const parsed = parseFrame(bytes)
-  assert(parsed.ok && parsed.value.kind === 'message', 'what waits has been parsed before')
-  return { link, hostSeq, hostEpoch, receivedAtMs, frame: parsed.value }
 }

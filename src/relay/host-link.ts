@@ -1,6 +1,7 @@
 /**
  * One host's connection: its socket, its place in the host's sequence, and how fast it may speak.
- * Frames are parsed here and given out in order; what becomes of them is for the admission.
+ * Frames are given out in order; what becomes of them is for the admission. Those that carry a
+ * commit are only peeked at here: who verifies them parses them.
  */
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
@@ -8,6 +9,7 @@ import type { InvalidReason, Reason } from '../lib/reasons.ts'
 import { TokenBucket } from '../identity/host-limits.ts'
 import { parseFrame } from '../stream/frame.ts'
 import type { ErrorFrame, MessageFrame, ParsedFrame } from '../stream/frame-types.ts'
+import { type PeekedFrame, peekedOf, peekFrame } from '../stream/peek-frame.ts'
 import { Subscriber, type SubscriberClose } from '../stream/subscriber.ts'
 import type { BackoffState } from '../stream/subscriber-machine.ts'
 import type { Transport } from '../stream/transport.ts'
@@ -17,6 +19,12 @@ import { HostSequence, type SequencePlace } from './host-sequence.ts'
 /** Undecided events of one host beyond which it is held back, and where it is let go on. */
 const PENDING_EVENTS_MAX = 5_000
 const PENDING_EVENTS_RESUME = 2_500
+/**
+ * Bytes of its events that are being verified, likewise: what a thread verifies in some 50 ms, so
+ * that the queue never runs dry and a host that floods fills no memory.
+ */
+const VERIFYING_BYTES_MAX = 2 * 1024 * 1024
+const VERIFYING_BYTES_RESUME = 1024 * 1024
 /** Bytes of its events that wait for identities, likewise. */
 const DEFERRED_BYTES_MAX = 16 * 1024 * 1024
 const DEFERRED_BYTES_RESUME = 8 * 1024 * 1024
@@ -25,10 +33,15 @@ const BURST_SECONDS = 10
 /** Bytes that count as one event against a host's rate: three times the average frame. */
 const BYTES_PER_TOKEN = 16 * 1024
 
+/** An event as the admission gets it: one of a repository has not been parsed. */
+export type ArrivedFrame =
+  | PeekedFrame
+  | Extract<MessageFrame, { readonly type: '#identity' | '#account' }>
+
 /** An event of a host that has not been decided. */
 export interface Arrival {
   readonly link: HostLink
-  readonly frame: MessageFrame
+  readonly frame: ArrivedFrame
   readonly hostSeq: number
   readonly hostEpoch: number
   readonly receivedAtMs: number
@@ -74,9 +87,10 @@ export class HostLink {
   readonly #sequence: HostSequence
   #connected = false
   #lastEventAtMs: number | null
-  #lagMs: number | null = null
+  #lastEventTime: string | null = null
   #rateTimer: Timer | null = null
   #deferredBytes = 0
+  #verifyingBytes = 0
   /** DIDs that it is held back for. */
   #crowds = 0
   #heldByPending = false
@@ -164,7 +178,9 @@ export class HostLink {
 
   /** How old the last event was when it arrived, ms. */
   get lagMs(): number | null {
-    return this.#lagMs
+    if (this.#lastEventTime === null || this.#lastEventAtMs === null) return null
+    const eventMs = Date.parse(this.#lastEventTime)
+    return Number.isNaN(eventMs) ? null : Math.max(0, this.#lastEventAtMs - eventMs)
   }
 
   /** True while it sends more than its rate allows. */
@@ -181,6 +197,12 @@ export class HostLink {
   release(): void {
     this.#heldByOwner = false
     this.#applyHold()
+  }
+
+  /** An event of the host is being verified, or, with negative bytes, no longer is. */
+  verifying(bytes: number): void {
+    this.#verifyingBytes += bytes
+    this.#weigh()
   }
 
   /** An event of the host waits for an identity. */
@@ -216,11 +238,17 @@ export class HostLink {
   /** Holds the host back or lets it go on, by what of it is undecided. */
   #weigh(): void {
     const { pending } = this.#sequence.tracker
-    const bytes = this.#deferredBytes
-    if (this.#heldByPending) {
-      if (pending > PENDING_EVENTS_RESUME || bytes > DEFERRED_BYTES_RESUME) return
-    } else if (pending < PENDING_EVENTS_MAX && bytes < DEFERRED_BYTES_MAX) return
-    this.#heldByPending = !this.#heldByPending
+    const deferred = this.#deferredBytes
+    const verifying = this.#verifyingBytes
+    const isMuch = this.#heldByPending
+      ? pending > PENDING_EVENTS_RESUME ||
+        deferred > DEFERRED_BYTES_RESUME ||
+        verifying > VERIFYING_BYTES_RESUME
+      : pending >= PENDING_EVENTS_MAX ||
+        deferred >= DEFERRED_BYTES_MAX ||
+        verifying >= VERIFYING_BYTES_MAX
+    if (isMuch === this.#heldByPending) return
+    this.#heldByPending = isMuch
     this.#applyHold()
   }
 
@@ -249,8 +277,20 @@ export class HostLink {
   }
 
   #onFrame(bytes: Uint8Array): void {
-    const { events, clock } = this.#options
     if (this.#abandoned) return
+    const peeked = peekFrame(bytes)
+    if (peeked === null) {
+      this.#onOtherFrame(bytes)
+      return
+    }
+    this.#options.events.onReceived(kindOf(peeked), bytes.length)
+    this.#takeTokens(bytes.length)
+    if (this.#inOrder(peeked.seq)) this.#arrive(peeked, peeked.time)
+  }
+
+  /** A frame that is small, rare or broken. */
+  #onOtherFrame(bytes: Uint8Array): void {
+    const { events } = this.#options
     const parsed = parseFrame(bytes)
     events.onReceived(parsed.ok ? kindOf(parsed.value) : 'malformed', bytes.length)
     this.#takeTokens(bytes.length)
@@ -264,13 +304,13 @@ export class HostLink {
     else if (frame.kind === 'unknown') {
       events.onDropped('frame-unknown-type', frame.type)
       if (frame.seq !== undefined && this.#inOrder(frame.seq)) this.#skip(frame.seq)
-    } else if (this.#inOrder(frame.seq)) this.#arrive(frame, clock.nowMs())
+    } else if (this.#inOrder(frame.seq)) this.#arrive(arrivedOf(frame), frame.body.time)
   }
 
-  #arrive(frame: MessageFrame, nowMs: number): void {
+  #arrive(frame: ArrivedFrame, time: string): void {
+    const nowMs = this.#options.clock.nowMs()
     this.#lastEventAtMs = nowMs
-    const eventMs = Date.parse(frame.body.time)
-    this.#lagMs = Number.isNaN(eventMs) ? null : Math.max(0, nowMs - eventMs)
+    this.#lastEventTime = time
     // Known: it was decided before the connection or the process broke off.
     if (this.#sequence.tracker.begin(frame.seq) === 'known') {
       this.#options.events.onMoved()
@@ -336,6 +376,10 @@ export class HostLink {
   }
 }
 
-function kindOf(frame: ParsedFrame): string {
-  return frame.kind === 'message' ? frame.type.slice(1) : frame.kind
+function arrivedOf(frame: MessageFrame): ArrivedFrame {
+  return frame.type === '#commit' || frame.type === '#sync' ? peekedOf(frame) : frame
+}
+
+function kindOf(frame: ParsedFrame | PeekedFrame): string {
+  return frame.kind === 'message' || frame.kind === 'peeked' ? frame.type.slice(1) : frame.kind
 }

@@ -5,15 +5,18 @@
  * - `relay.ts`: joins the parts; `relay-view.ts`: what it shows to the outside
  * - `hosts.ts`, `host-link.ts`: hosts and their connections; `host-status.ts`, `host-sequence.ts`:
  *   their pure rules; `crawl.ts`: requests to add one; `host-queries.ts`: questions to them
- * - `admission.ts`: what waits for what; `judge.ts`, `outcome.ts`: the decision on one event
+ * - `admission.ts`, `waiting.ts`: what waits for what; `settlement.ts`: what is asked for;
+ *   `judge.ts`, `outcome.ts`: the decision on one event
+ * - `verifiers/`: the frames of commits parsed and verified, in threads or at once
  * - `accounts.ts`: status and head of each account; `status-checks.ts`: contradictions
  * - `outflow.ts`: the way from decision to publication; `sequencer.ts`: the only writer;
  *   `own-events.ts`: what the relay says of accounts itself; `recovery.ts`: state and positions
  *   after a start
  * - `relay-pages.ts`: listings
  *
- * An event goes link, admission, judge, sequencer, log. Its account's row is replaced in memory
- * when it is given a seq and in the store when that is durable; the host's cursor moves after both.
+ * An event goes link, admission, verifier, judge, sequencer, log. Its account's row is replaced in
+ * memory when it is given a seq and in the store when that is durable; the host's cursor moves
+ * after both.
  *
  * Nothing here serves HTTP or sockets of subscribers; nothing emits what was not verified.
  */

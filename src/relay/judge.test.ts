@@ -6,8 +6,10 @@ import type { Identity } from '../identity/identity.ts'
 import type { AccountRow } from '../store/relay-store.ts'
 import { Accounts } from './accounts.ts'
 import { type EventHost, Judge, withStatus } from './judge.ts'
+import type { ArrivedFrame } from './host-link.ts'
 import type { Decision } from './outcome.ts'
-import { accountRow, messageOf, openMemoryStore } from './testing/fixtures.ts'
+import { accountRow, arrivedFrame, openMemoryStore } from './testing/fixtures.ts'
+import { verifyFrame } from './verifiers/verify-frame.ts'
 
 const HOST: EventHost = { id: 1, hostname: 'a.example.com', requested: false }
 const NOW_MS = Date.UTC(2026, 5, 1)
@@ -26,6 +28,8 @@ const identityOf = (repo: SignedRepo, more: Partial<Identity> = {}): Identity =>
 interface Court extends Disposable {
   readonly judge: Judge
   readonly accounts: Accounts
+  /** The decision after all that it takes. */
+  decide(frame: ArrivedFrame, host: EventHost, identity: Identity): Decision
 }
 
 async function openCourt(hostAccountLimit = 10): Promise<Court> {
@@ -34,12 +38,24 @@ async function openCourt(hostAccountLimit = 10): Promise<Court> {
   memory.addHost('b.example.com')
   const accounts = new Accounts(memory.store)
   const verifier = await loadVerifier()
-  const judge = new Judge({ accounts, verifier, checks: {}, hostAccountLimit })
-  return { judge, accounts, [Symbol.dispose]: () => memory[Symbol.dispose]() }
+  const judge = new Judge({ accounts, hostAccountLimit })
+  return {
+    judge,
+    accounts,
+    decide(frame, host, identity) {
+      const decision = judge.decide(frame, host, identity, null)
+      if (decision.kind !== 'verify') return decision
+      assert.ok(frame.kind === 'peeked')
+      const { key } = decision
+      const verdict = verifyFrame(frame, { key, verifier, nowMs: NOW_MS })
+      return judge.decide(frame, host, identity, { key, verdict })
+    },
+    [Symbol.dispose]: () => memory[Symbol.dispose](),
+  }
 }
 
 const short = (decision: Decision): string =>
-  decision.kind === 'pass' ? 'pass' : `${decision.kind} ${decision.reason}`
+  'reason' in decision ? `${decision.kind} ${decision.reason}` : decision.kind
 
 /** The row that a passing event leads to. */
 function rowOf(decision: Decision, seq = 9): AccountRow {
@@ -52,16 +68,15 @@ test('I3: an event counts only from the account’s host, whatever kind it is', 
   const repo = new SignedRepo({ seed: 'judge host' })
   const commit = repo.apply([])
   const frames = [
-    messageOf('#commit', commit),
-    messageOf('#sync', repo.sync()),
-    messageOf('#identity', { seq: 1, did: repo.did, time: TIME }),
-    messageOf('#account', { seq: 1, did: repo.did, time: TIME, active: true }),
+    arrivedFrame('#commit', commit),
+    arrivedFrame('#sync', repo.sync()),
+    arrivedFrame('#identity', { seq: 1, did: repo.did, time: TIME }),
+    arrivedFrame('#account', { seq: 1, did: repo.did, time: TIME, active: true }),
   ]
   const elsewhere = identityOf(repo, { pdsHostname: 'b.example.com' })
   const nowhere = identityOf(repo, { pdsHostname: null, pdsEndpoint: null })
   for (const frame of frames) {
-    const decide = (identity: Identity): string =>
-      short(court.judge.decide(frame, HOST, identity, NOW_MS))
+    const decide = (identity: Identity): string => short(court.decide(frame, HOST, identity))
     assert.equal(decide(elsewhere), 'doubt-identity host-mismatch')
     assert.equal(decide(nowhere), 'doubt-identity identity-no-host')
     assert.equal(decide(identityOf(repo)), 'pass')
@@ -74,7 +89,7 @@ test('a commit that passes leads to its head; the next has to follow it', async 
   const repo = new SignedRepo({ seed: 'judge heads' })
   const [first, second, third] = [repo.apply([]), repo.apply([]), repo.apply([])]
   const decide = (body: typeof first): Decision =>
-    court.judge.decide(messageOf('#commit', body), HOST, identityOf(repo), NOW_MS)
+    court.decide(arrivedFrame('#commit', body), HOST, identityOf(repo))
   const row = rowOf(decide(first))
   assert.deepEqual([row.rev, row.commit], [first.rev, first.commit.bytes])
   court.accounts.put(row)
@@ -96,7 +111,7 @@ test('only a refused signature or a missing key puts the identity in doubt', asy
   const repo = new SignedRepo({ seed: 'judge keys' })
   const body = repo.apply([])
   const decide = (identity: Identity, frameBody = body): string =>
-    short(court.judge.decide(messageOf('#commit', frameBody), HOST, identity, NOW_MS))
+    short(court.decide(arrivedFrame('#commit', frameBody), HOST, identity))
   assert.equal(decide(identityOf(repo, { signingKey: null })), 'doubt-identity identity-no-key')
   const { publicKey } = new SignedRepo({ seed: 'another' }).key
   const strange = identityOf(repo, { signingKey: publicKey })
@@ -108,11 +123,11 @@ test('only a refused signature or a missing key puts the identity in doubt', asy
 test('I11: an account that is inactive or taken down is held to that', async () => {
   using court = await openCourt()
   const repo = new SignedRepo({ seed: 'judge states' })
-  const commit = messageOf('#commit', repo.apply([]))
-  const account = messageOf('#account', { seq: 1, did: repo.did, time: TIME, active: true })
-  const announced = messageOf('#identity', { seq: 1, did: repo.did, time: TIME })
+  const commit = arrivedFrame('#commit', repo.apply([]))
+  const account = arrivedFrame('#account', { seq: 1, did: repo.did, time: TIME, active: true })
+  const announced = arrivedFrame('#identity', { seq: 1, did: repo.did, time: TIME })
   const decide = (frame: typeof commit): string =>
-    short(court.judge.decide(frame, HOST, identityOf(repo), NOW_MS))
+    short(court.decide(frame, HOST, identityOf(repo)))
   const away = accountRow({ did: repo.did, active: false, status: 'deactivated', inactiveSeq: 3 })
   court.accounts.put(away)
   assert.deepEqual([commit, account, announced].map(decide), [
@@ -134,7 +149,7 @@ test('a host that came by request has room for so many active accounts', async (
   const repos = ['x', 'y', 'z'].map((seed) => new SignedRepo({ seed }))
   const decide = (repo: SignedRepo, host: EventHost, active = true): Decision => {
     const body = { seq: 1, did: repo.did, time: TIME, active }
-    return court.judge.decide(messageOf('#account', body), host, identityOf(repo), NOW_MS)
+    return court.decide(arrivedFrame('#account', body), host, identityOf(repo))
   }
   const [x, y, z] = repos as [SignedRepo, SignedRepo, SignedRepo]
   for (const repo of [x, y]) court.accounts.put(rowOf(decide(repo, requested)))
@@ -153,8 +168,8 @@ test('an account is moved to the host it is at now', async () => {
   const repo = new SignedRepo({ seed: 'judge moves' })
   const known = accountRow({ did: repo.did, hostId: 2, rev: '3kabcdefghijk' })
   court.accounts.put(known)
-  const frame = messageOf('#identity', { seq: 1, did: repo.did, time: TIME })
-  const row = rowOf(court.judge.decide(frame, HOST, identityOf(repo), NOW_MS))
+  const frame = arrivedFrame('#identity', { seq: 1, did: repo.did, time: TIME })
+  const row = rowOf(court.decide(frame, HOST, identityOf(repo)))
   assert.deepEqual(row, { ...known, hostId: 1 })
 })
 

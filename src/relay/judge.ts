@@ -1,16 +1,18 @@
 /**
- * The decision on one event, given what is known at the moment: identity, account, head.
- * Synchronous and without effects; what is missing is for ./admission.ts to find out.
+ * The decision on one event, given what is known at the moment: identity, account, head, and what
+ * verifying its frame has shown. Synchronous and without effects; what is missing is for
+ * ./admission.ts to find out.
  */
-import type { SignatureVerifier } from '../crypto/verifier.ts'
+import { type PublicKey, publicKeysEqual } from '../crypto/public-key.ts'
 import type { Identity } from '../identity/identity.ts'
-import type { CheckModes } from '../repo/checks.ts'
 import { commitAgainstHead, syncAgainstHead, type Head, type HeadVerdict } from '../repo/head.ts'
-import { verifyCommit, verifySync, type Verdict, type VerifyContext } from '../repo/verify.ts'
 import type { AccountRow } from '../store/relay-store.ts'
-import type { AccountBody, MessageFrame } from '../stream/frame-types.ts'
+import type { AccountBody } from '../stream/frame-types.ts'
+import type { PeekedFrame } from '../stream/peek-frame.ts'
 import type { Accounts } from './accounts.ts'
+import type { ArrivedFrame } from './host-link.ts'
 import { drop, type Decision, type Remark } from './outcome.ts'
+import type { FrameVerdict } from './verifiers/verify-frame.ts'
 
 /** The host that an event came from. */
 export interface EventHost {
@@ -22,8 +24,6 @@ export interface EventHost {
 
 export interface JudgeOptions {
   readonly accounts: Accounts
-  readonly verifier: SignatureVerifier
-  readonly checks: CheckModes
   /** Most active accounts of a host that came by request. */
   readonly hostAccountLimit: number
 }
@@ -31,7 +31,11 @@ export interface JudgeOptions {
 /** How many accounts, inactive ones included, a host may have for each active one allowed. */
 const INACTIVE_SHARE = 10
 
-type Repository = Extract<MessageFrame, { readonly type: '#commit' | '#sync' }>
+/** A verdict, and the key that it was found with. */
+export interface KeyedVerdict {
+  readonly key: PublicKey
+  readonly verdict: FrameVerdict
+}
 
 /** Decides on events. Holds nothing of its own. */
 export class Judge {
@@ -43,9 +47,15 @@ export class Judge {
 
   /**
    * @param identity What the DID document says, as far as is known.
-   * @param nowMs Milliseconds since the epoch.
+   * @param verified What verifying the frame has shown; null when that has not been done. Where it
+   *   is needed, or was done with another key, the decision is `verify`.
    */
-  decide(frame: MessageFrame, host: EventHost, identity: Identity, nowMs: number): Decision {
+  decide(
+    frame: ArrivedFrame,
+    host: EventHost,
+    identity: Identity,
+    verified: KeyedVerdict | null,
+  ): Decision {
     if (identity.pdsHostname === null) {
       return { kind: 'doubt-identity', reason: 'identity-no-host', detail: identity.did }
     }
@@ -67,7 +77,7 @@ export class Judge {
         detail: account.status ?? 'inactive',
       }
     }
-    return this.#decideRepository(frame, account, identity, nowMs)
+    return this.#decideRepository(frame, account, identity, verified)
   }
 
   /**
@@ -102,23 +112,22 @@ export class Judge {
   }
 
   #decideRepository(
-    frame: Repository,
+    frame: PeekedFrame,
     account: AccountRow,
     identity: Identity,
-    nowMs: number,
+    known: KeyedVerdict | null,
   ): Decision {
     const head = headOf(account)
     // An old rev needs no verification to be of no use; a host that starts over sends many.
-    if (head !== null && frame.body.rev < head.rev) {
-      return drop('rev-stale', `rev ${frame.body.rev}, known rev ${head.rev}`)
+    if (head !== null && frame.rev < head.rev) {
+      return drop('rev-stale', `rev ${frame.rev}, known rev ${head.rev}`)
     }
-    if (identity.signingKey === null) {
+    const { signingKey: key } = identity
+    if (key === null) {
       return { kind: 'doubt-identity', reason: 'identity-no-key', detail: identity.did }
     }
-    const { verifier, checks } = this.#options
-    const context: VerifyContext = { key: identity.signingKey, verifier, nowMs, checks }
-    const verdict: Verdict =
-      frame.type === '#commit' ? verifyCommit(frame.body, context) : verifySync(frame.body, context)
+    if (known === null || !publicKeysEqual(known.key, key)) return { kind: 'verify', key }
+    const { verdict } = known
     if (!verdict.ok) {
       // Another key may have signed it: the only refusal that a newer DID document can lift.
       const kind = verdict.reason === 'signature-invalid' ? 'doubt-identity' : 'drop'

@@ -7,14 +7,13 @@ import type { EventLog } from '../log/event-log.ts'
 import { openLog, readAll } from '../log/testing/log-fixtures.ts'
 import { MemoryStorage } from '../log/testing/memory-storage.ts'
 import { detachedRelayMetrics } from '../ops/relay-metrics.ts'
-import type { MessageFrame } from '../stream/frame-types.ts'
 import { Accounts } from './accounts.ts'
-import type { HostLink } from './host-link.ts'
+import type { ArrivedFrame, HostLink } from './host-link.ts'
 import type { Hosts } from './hosts.ts'
 import { withStatus } from './judge.ts'
 import { Outflow } from './outflow.ts'
 import { ownStatus } from './own-events.ts'
-import { messageOf, openMemoryStore } from './testing/fixtures.ts'
+import { arrivedFrame, openMemoryStore } from './testing/fixtures.ts'
 
 const TIME = '2026-01-01T00:00:00Z'
 
@@ -58,7 +57,7 @@ async function start(t: TestContext): Promise<Fixture> {
     memory[Symbol.dispose]()
   })
   const link = { id: hostId, settle: () => undefined } as unknown as HostLink
-  const arrival = (frame: MessageFrame): Parameters<Outflow['pass']>[0] => ({
+  const arrival = (frame: ArrivedFrame): Parameters<Outflow['pass']>[0] => ({
     link,
     frame,
     hostSeq: 1,
@@ -74,7 +73,7 @@ async function start(t: TestContext): Promise<Fixture> {
     purges: () => purge.mock.callCount(),
     async commit(repo) {
       const body = repo.apply([])
-      const frame = messageOf('#commit', { ...body, seq: 1 })
+      const frame = arrivedFrame('#commit', { ...body, seq: 1 })
       outflow.pass(arrival(frame), repo.did, () => ({ ...rowOf(repo.did), rev: body.rev }))
       await outflow.drain()
       return body.rev
@@ -82,7 +81,7 @@ async function start(t: TestContext): Promise<Fixture> {
     async say(repo, active, status) {
       const said = { active, ...(status === undefined ? {} : { status }) }
       const { did } = repo
-      const frame = messageOf('#account', { seq: 1, did, time: TIME, ...said })
+      const frame = arrivedFrame('#account', { seq: 1, did, time: TIME, ...said })
       outflow.pass(arrival(frame), did, (seq) => withStatus(rowOf(did), said, seq))
       await outflow.drain()
     },

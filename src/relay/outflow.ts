@@ -8,7 +8,7 @@ import type { EventKind } from '../log/log-types.ts'
 import type { RelayMetrics } from '../ops/relay-metrics.ts'
 import type { AccountRow, RelayStore } from '../store/relay-store.ts'
 import { encodeWireFrame } from '../stream/frame.ts'
-import type { MessageFrame } from '../stream/frame-types.ts'
+import type { MessageType } from '../stream/frame-types.ts'
 import { encodeMessageFrame } from '../stream/own-frames.ts'
 import { wrapFrame } from '../stream/wire-frame.ts'
 import type { Accounts } from './accounts.ts'
@@ -40,7 +40,7 @@ interface Flight {
   readonly arrival: Arrival | null
 }
 
-const KINDS: Readonly<Record<MessageFrame['type'], EventKind>> = {
+const KINDS: Readonly<Record<MessageType, EventKind>> = {
   '#commit': 'commit',
   '#sync': 'sync',
   '#identity': 'identity',

@@ -2,7 +2,6 @@
  * The relay: hosts in, one verified and durable stream out. This file joins the parts; each rule
  * stands in the part that its name tells.
  */
-import type { SignatureVerifier } from '../crypto/verifier.ts'
 import { parseHostname } from '../identity/hostname.ts'
 import type { HttpClient } from '../identity/http-client.ts'
 import type { IdentityResolver } from '../identity/identity-resolver.ts'
@@ -12,7 +11,6 @@ import type { Random } from '../lib/random.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { HostSample, RelayMetrics } from '../ops/relay-metrics.ts'
-import type { CheckModes } from '../repo/checks.ts'
 import type { RelayStore } from '../store/relay-store.ts'
 import type { Transport } from '../stream/transport.ts'
 import { Accounts } from './accounts.ts'
@@ -27,6 +25,7 @@ import { ownStatus } from './own-events.ts'
 import { RelayPages } from './relay-pages.ts'
 import type { AccountView, CrawlOutcome, HostView, Page, RelayView } from './relay-view.ts'
 import { StatusChecks } from './status-checks.ts'
+import type { FrameVerifier } from './verifiers/frame-verifier.ts'
 
 /** What the operator decides. */
 export interface RelaySettings {
@@ -36,7 +35,6 @@ export interface RelaySettings {
   readonly hostAccountLimit: number
   readonly hostEventsPerSecond: number
   readonly allowPrivateNetwork: boolean
-  readonly checks: CheckModes
 }
 
 export interface RelayOptions {
@@ -44,7 +42,7 @@ export interface RelayOptions {
   readonly log: EventLog
   readonly store: RelayStore
   readonly identities: IdentityResolver
-  readonly verifier: SignatureVerifier
+  readonly verifier: FrameVerifier
   readonly http: HttpClient
   readonly transport: Transport
   readonly clock: Clock
@@ -111,8 +109,7 @@ export class Relay implements RelayView {
       onFailed: (error) => this.#fail(error),
     })
     this.#statusChecks = new StatusChecks(http, clock)
-    const { checks, hostAccountLimit } = settings
-    this.#judge = new Judge({ accounts, verifier: options.verifier, checks, hostAccountLimit })
+    this.#judge = new Judge({ accounts, hostAccountLimit: settings.hostAccountLimit })
     this.#admission = this.#createAdmission()
     this.#pages = new RelayPages(store, accounts, this.#hosts)
     this.#crawl = new Crawl({
@@ -226,10 +223,12 @@ export class Relay implements RelayView {
 
   /** Sets the gauges that are read off at a scrape. */
   sampleGauges(): void {
-    const { metrics, log } = this.#options
+    const { metrics, log, verifier } = this.#options
     const deferred = this.#admission.deferred
     metrics.deferredEvents.set(deferred.events)
     metrics.deferredBytes.set(deferred.bytes)
+    metrics.verifierQueue.set(verifier.backlog.events)
+    metrics.verifierQueueBytes.set(verifier.backlog.bytes)
     metrics.sequencerQueue.set(this.#outflow.queued.events)
     const { active, inactive } = this.#accounts.counts()
     metrics.accounts.set(active, { state: 'active' })
@@ -262,9 +261,10 @@ export class Relay implements RelayView {
   // ---- The way of an event
 
   #createAdmission(): Admission {
-    const { identities, clock, metrics } = this.#options
+    const { identities, verifier, clock, metrics } = this.#options
     return new Admission({
       judge: this.#judge,
+      verifier,
       identities,
       clock,
       recheckStatus: (arrival, did) => this.#recheckStatus(arrival, did),
@@ -333,7 +333,9 @@ export class Relay implements RelayView {
   // ---- Bounds and upkeep
 
   get #backlogBytes(): number {
-    return this.#admission.deferred.bytes + this.#outflow.queued.bytes
+    const { verifier } = this.#options
+    const undecided = this.#admission.deferred.bytes + verifier.backlog.bytes
+    return undecided + this.#outflow.queued.bytes
   }
 
   #holdIfFull(): void {

@@ -6,6 +6,9 @@ import { cidEquals } from '../data/cid.ts'
 import type { DiscontinuousReason, StaleReason } from '../lib/reasons.ts'
 import type { Verified } from './verify.ts'
 
+/** What of a verified event is held against the head. */
+type VerifiedHead = Pick<Verified, 'rev' | 'commit' | 'since' | 'prevData'>
+
 /** The newest commit known of a repository. */
 export interface Head {
   readonly rev: string
@@ -31,7 +34,7 @@ export type HeadVerdict =
  * Judges a `#commit` against the head. A first commit (`since` null) of a repository that is known
  * is discontinuous: the repository has been made anew.
  */
-export function commitAgainstHead(head: Head | null, verified: Verified): HeadVerdict {
+export function commitAgainstHead(head: Head | null, verified: VerifiedHead): HeadVerdict {
   if (head === null) return { outcome: 'continues' }
   if (verified.rev <= head.rev) return stale(head, verified)
   if (verified.since !== head.rev) {
@@ -50,14 +53,14 @@ export function commitAgainstHead(head: Head | null, verified: Verified): HeadVe
  * Judges a `#sync` against the head. Said again of the head itself it is `same`: hosts do so after
  * creating and activating an account.
  */
-export function syncAgainstHead(head: Head | null, verified: Verified): HeadVerdict {
+export function syncAgainstHead(head: Head | null, verified: VerifiedHead): HeadVerdict {
   if (head === null) return { outcome: 'continues' }
   if (verified.rev === head.rev && cidEquals(verified.commit, head.commit))
     return { outcome: 'same' }
   return verified.rev <= head.rev ? stale(head, verified) : { outcome: 'continues' }
 }
 
-function stale(head: Head, verified: Verified): HeadVerdict {
+function stale(head: Head, verified: VerifiedHead): HeadVerdict {
   const detail = `rev ${verified.rev}, known rev ${head.rev}`
   return { outcome: 'stale', reason: 'rev-stale', detail }
 }

@@ -1,7 +1,8 @@
 /** A whole relay in this process: storage, identities, hosts, subscribers, HTTP. */
 import type { IncomingMessage } from 'node:http'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { loadVerifier } from '../crypto/verifier.ts'
+import { loadVerifier, type SignatureVerifier } from '../crypto/verifier.ts'
 import { startMetricsServer } from '../http/metrics-server.ts'
 import { startRelayHttp } from '../http/relay-http.ts'
 import type { ResolveAddresses } from '../identity/address-lookup.ts'
@@ -20,6 +21,8 @@ import { createRelayMetrics, sampleHosts, type RelayMetrics } from '../ops/relay
 import { relayOptions, type RelayOptions } from '../ops/relay-options.ts'
 import { TemporaryDirectory } from '../ops/temporary-directory.ts'
 import { Relay } from '../relay/relay.ts'
+import { createInlineVerifier, type FrameVerifier } from '../relay/verifiers/frame-verifier.ts'
+import { VerifierPool } from '../relay/verifiers/verifier-pool.ts'
 import { openDatabase, type Connection } from '../store/database.ts'
 import { IdentityRows } from '../store/identity-rows.ts'
 import { RelayStore } from '../store/relay-store.ts'
@@ -105,6 +108,7 @@ const TEST_DEFAULTS: StartRelayOptions = {
   allowPrivateNetwork: true,
   plc: [NO_DIRECTORY],
   drainTimeout: 0,
+  verifierThreads: 0,
   requestsPerMinute: UNLIMITED,
   subscribersPerAddressMax: 1_000,
   newHostsPerDay: UNLIMITED,
@@ -242,6 +246,7 @@ async function openRelay(
     () => createSafeFetch({ userAgent: RELAY_PRODUCT, clock, allowPrivateNetwork, ...lookup }),
     (part) => part.close(),
   )
+  const frames = await openVerifier(composition, verifier)
   const relay = await lifecycle.open(
     'relay',
     () =>
@@ -250,7 +255,7 @@ async function openRelay(
         log,
         store: new RelayStore(database.connection),
         identities,
-        verifier,
+        verifier: frames,
         http,
         transport: openTransport(http, clock),
         clock,
@@ -267,6 +272,45 @@ async function openRelay(
 
 /** How long writing out what was decided may take, ms. */
 const STOP_TIMEOUT_MS = 30_000
+
+/** Most threads without being told: the one that feeds them is busy with eight. */
+const AUTO_THREADS_MAX = 8
+
+/** Verifies frames in threads, or, without any, where they are received. */
+async function openVerifier(
+  { options, lifecycle, logger, clock, metrics }: Composition,
+  verifier: SignatureVerifier,
+): Promise<FrameVerifier> {
+  const threads = options.verifierThreads ?? Math.min(AUTO_THREADS_MAX, availableParallelism() - 1)
+  metrics.verifierThreads.set(threads)
+  const { checks } = options
+  const onDefect = (error: unknown): void => logger.error('relay: a defect in verifying', { error })
+  if (threads === 0) {
+    return createInlineVerifier({
+      verifier,
+      checks,
+      monotonicMs: () => clock.monotonicMs(),
+      onDefect,
+    })
+  }
+  return lifecycle.open(
+    'verifier threads',
+    () =>
+      new VerifierPool({
+        threads,
+        verifier,
+        checks,
+        clock,
+        onDefect,
+        onThreadEnded: (why, lostEvents) => {
+          metrics.verifierEnds.add(1)
+          logger.error('relay: a verifier thread ended, and is replaced', { why, lostEvents })
+        },
+        onWithoutThread: (why) => logger.error('relay: no verifier thread can be started', { why }),
+      }),
+    (part) => part[Symbol.dispose](),
+  )
+}
 
 function openLog({ options, clock, logger }: Composition): Promise<EventLog> {
   return EventLog.open(options.data, {

@@ -6,6 +6,7 @@
  * |---|---|---|
  * | frame-types.ts | messages as they stand in frames | anywhere |
  * | frame.ts | reading a frame, sending one on under another seq | anywhere |
+ * | peek-frame.ts | whose a frame is and where it stands, without parsing it | anywhere |
  * | frame-check.ts | limits, syntax and schema of a body | anywhere |
  * | own-frames.ts | frames that this side makes | anywhere |
  * | wire-frame.ts | WebSocket framing of stored frames | anywhere |

@@ -15,6 +15,8 @@ import { type Branded, parseWith, requireWith } from './brand.ts'
 /** A timestamp identifier. */
 export type Tid = Branded<'tid'>
 
+/** Length of every TID. */
+export const TID_CHARS = 13
 /** Clock identifiers are 0..1023. */
 export const TID_CLOCK_ID_MAX = 1_023
 /** The largest time of a TID that this code makes, microseconds: 53 bits, in the year 2255. */

@@ -1,11 +1,13 @@
 /** What tests of this folder share: a state database in memory, rows, parsed events. */
-import { must } from '../../lib/assert.ts'
+import { assert } from '../../lib/assert.ts'
 import { openDatabase } from '../../store/database.ts'
 import { RelayStore, type AccountRow, type HostRow } from '../../store/relay-store.ts'
 import { RELAY_SCHEMA } from '../../store/schemas.ts'
 import type { MessageBodies, MessageFrame, MessageType } from '../../stream/frame-types.ts'
+import { peekFrame } from '../../stream/peek-frame.ts'
 import { parseFrame } from '../../stream/frame.ts'
 import { encodeMessageFrame } from '../../stream/own-frames.ts'
+import type { ArrivedFrame } from '../host-link.ts'
 
 /** A store that is gone when it is disposed of. */
 export interface MemoryStore extends Disposable {
@@ -47,10 +49,13 @@ export function accountRow(more: Partial<AccountRow> = {}): AccountRow {
 }
 
 /** An event as it is after the socket. */
-export function messageOf<T extends MessageType>(type: T, body: MessageBodies[T]): MessageFrame {
-  const parsed = parseFrame(encodeMessageFrame(type, body))
-  return must(
-    parsed.ok && parsed.value.kind === 'message' ? parsed.value : null,
-    'a well-formed event',
-  )
+export function arrivedFrame<T extends MessageType>(type: T, body: MessageBodies[T]): ArrivedFrame {
+  const bytes = encodeMessageFrame(type, body)
+  const peeked = peekFrame(bytes)
+  if (peeked !== null) return peeked
+  const parsed = parseFrame(bytes)
+  const frame: MessageFrame | null =
+    parsed.ok && parsed.value.kind === 'message' ? parsed.value : null
+  assert(frame?.type === '#identity' || frame?.type === '#account', 'a well-formed event')
+  return frame
 }
