@@ -133,7 +133,7 @@ async function measureDecoding(
   let found: unknown = null
   const keep = (line: string): void => void (found = JSON.parse(line))
   if (format === 'text') print('unverified decoding')
-  await decodeBench.run({ format, print: format === 'json' ? keep : print })
+  await decodeBench.run({ format, values: {}, print: format === 'json' ? keep : print })
   if (format === 'text') print('')
   return found
 }

@@ -126,7 +126,7 @@ async function decodeAll(
 }
 
 function report(
-  { format, print }: BenchContext,
+  { format, print }: Pick<BenchContext, 'format' | 'print'>,
   frames: readonly Uint8Array[],
   costs: Costs,
 ): void {

@@ -155,7 +155,10 @@ interface Findings extends Measured {
   readonly frames: readonly Uint8Array[]
 }
 
-function report({ format, print }: BenchContext, findings: Findings): void {
+function report(
+  { format, print }: Pick<BenchContext, 'format' | 'print'>,
+  findings: Findings,
+): void {
   const { ours, rival, stages, verifier, frames } = findings
   const cpu = median(ours.map(({ cpuUs }) => cpuUs))
   const rivalCpu = median(rival.map(({ cpuUs }) => cpuUs))

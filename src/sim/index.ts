@@ -50,7 +50,13 @@ export type { PlcDirectory, PlcState } from './plc-directory.ts'
 export type { PlcFault, PlcFront } from './plc-front.ts'
 export type { SimAccount, SimWrite } from './sim-account.ts'
 export { type RecordOptions, recordTraffic } from './record-traffic.ts'
-export { type ReplayOptions, type RunningReplay, startReplay } from './replay-traffic.ts'
+export {
+  type ReplayOptions,
+  type ReplayStep,
+  type RunningReplay,
+  startReplay,
+} from './replay-traffic.ts'
+export type { ReplayPace } from './replay-pacer.ts'
 export { type RepoWrite, SignedRepo, type SignedRepoOptions } from './signed-repo.ts'
 export { type SimHost, Simulation, type SimulationOptions } from './simulation.ts'
 export { type TrafficBlock, TrafficFile, type TrafficSource } from './traffic-file.ts'

@@ -9,7 +9,7 @@ import { xrpcError } from '../http/xrpc-error.ts'
 import { RequestLimits } from '../http/request-limits.ts'
 import { SUBSCRIBE_NSID } from '../http/xrpc-app.ts'
 import { assert, must } from '../lib/assert.ts'
-import { type Clock, systemClock, type Timer } from '../lib/clock.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { silentLogger } from '../ops/logger.ts'
 import { detachedRelayMetrics } from '../ops/relay-metrics.ts'
 import type {
@@ -23,6 +23,7 @@ import { Broadcaster } from '../stream/broadcaster.ts'
 import type { LogChunk, LogSource } from '../stream/log-source.ts'
 import { refuse } from '../stream/refusal.ts'
 import { documentOf, type PlcState } from './plc-directory.ts'
+import { type PacedLog, ReplayPacer, type ReplayPace } from './replay-pacer.ts'
 import type { TrafficFile } from './traffic-file.ts'
 import type { TrafficAccount } from './traffic-format.ts'
 
@@ -36,6 +37,15 @@ export interface ReplayOptions {
   /** Port of the directory; the hosts take those after it. Default 0: any. */
   readonly port?: number
   readonly clock?: Clock
+  /** Told of each step that the events of a host take, for those who measure. */
+  readonly onStep?: (step: ReplayStep) => void
+}
+
+/** Events of a host up to a seq were let go, or handed to a reader's socket. */
+export interface ReplayStep {
+  readonly kind: 'published' | 'sent'
+  readonly host: number
+  readonly seq: number
 }
 
 /** Hosts that replay. */
@@ -47,28 +57,38 @@ export interface RunningReplay extends AsyncDisposable {
   readonly frames: number
   /** Frames that subscribers may have by now. */
   readonly published: () => number
-  /** Lets the events begin. */
+  /** Hosts whose events somebody reads. */
+  readonly hostsRead: () => number
+  /** Lets the events begin: all of them, at the rate of the options. */
   start(): void
+  /** Lets so many more events go; see {@link ReplayPacer.release}. Not to be mixed with `start`. */
+  release(events: number, pace: ReplayPace): number
   stop(): Promise<void>
 }
 
-/** How often events are let go on, ms. */
-const TICK_MS = 10
 const SUBSCRIBERS_MAX = 1_000
 const CONNECTIONS_MAX = 2_000
 const REQUESTS_PER_MINUTE = 1_000_000
 
 /** The frames of one host, read from the file as subscribers get on. */
-class FileLog implements LogSource {
+class FileLog implements LogSource, PacedLog {
   readonly firstSeq = 1
   readonly #traffic: TrafficFile
   readonly #host: number
+  readonly #onStep: (step: ReplayStep) => void
   readonly #listeners = new Set<() => void>()
   #publishedSeq = 0
+  #sentSeq = 0
 
-  constructor(traffic: TrafficFile, host: number) {
+  constructor(traffic: TrafficFile, host: number, onStep: (step: ReplayStep) => void) {
     this.#traffic = traffic
     this.#host = host
+    this.#onStep = onStep
+  }
+
+  /** Several readers: of the one that is ahead. */
+  get sentSeq(): number {
+    return this.#sentSeq
   }
 
   get publishedSeq(): number {
@@ -83,6 +103,7 @@ class FileLog implements LogSource {
     assert(seq >= this.#publishedSeq && seq <= this.lastSeq, 'seq of the log')
     if (seq === this.#publishedSeq) return
     this.#publishedSeq = seq
+    this.#onStep({ kind: 'published', host: this.#host, seq })
     for (const listener of this.#listeners) listener()
   }
 
@@ -98,6 +119,11 @@ class FileLog implements LogSource {
     const start = afterSeq < firstSeq ? 0 : endOf(afterSeq)
     let lastSeq = afterSeq + 1
     while (lastSeq < this.#publishedSeq && endOf(lastSeq + 1) - start <= bytesMax) lastSeq++
+    // The session writes what it has read in the same turn.
+    if (lastSeq > this.#sentSeq) {
+      this.#sentSeq = lastSeq
+      this.#onStep({ kind: 'sent', host: this.#host, seq: lastSeq })
+    }
     return { bytes: bytes.subarray(start, endOf(lastSeq)), lastSeq, count: lastSeq - afterSeq }
   }
 }
@@ -162,7 +188,9 @@ export async function startReplay(options: ReplayOptions): Promise<RunningReplay
   const { traffic, clock = systemClock, port = 0, address = '127.0.0.1' } = options
   const { accounts, hosts } = traffic.header
   await using stack = new AsyncDisposableStack()
-  const logs = Array.from({ length: hosts }, (_, host) => new FileLog(traffic, host))
+  const onStep = options.onStep ?? ((): void => undefined)
+  const logs = Array.from({ length: hosts }, (_, host) => new FileLog(traffic, host, onStep))
+  const broadcasters: Broadcaster[] = []
   const endpoints: string[] = []
   const documents = new Map<string, string>()
   const listen = async (offset: number, fetch: FetchHandler): Promise<HttpServer> => {
@@ -183,6 +211,7 @@ export async function startReplay(options: ReplayOptions): Promise<RunningReplay
       subscribersPerAddressMax: SUBSCRIBERS_MAX,
     })
     const server = await listen(i + 1, appOf(new ReplayView(log, dids), i, clock))
+    broadcasters.push(broadcaster)
     stack.defer(() => broadcaster.stop())
     server.node.on('upgrade', (request, socket, head) => {
       const path = (request.url ?? '/').split('?', 1)[0]
@@ -194,16 +223,19 @@ export async function startReplay(options: ReplayOptions): Promise<RunningReplay
   for (const account of accounts) {
     documents.set(account.did, documentText(account, must(endpoints[account.host], 'endpoint')))
   }
-  const pacer = new Pacer(logs, options.rate, clock)
+  const pacer = new ReplayPacer(logs, clock)
   stack.defer(() => pacer.stop())
   const owned = stack.move()
   const stop = (): Promise<void> => owned.disposeAsync()
+  const frames = logs.reduce((sum, { lastSeq }) => sum + lastSeq, 0)
   return {
     plcUrl: urlOf(plc),
     endpoints,
-    frames: logs.reduce((sum, { lastSeq }) => sum + lastSeq, 0),
+    frames,
     published: () => logs.reduce((sum, { publishedSeq }) => sum + publishedSeq, 0),
-    start: () => pacer.start(),
+    hostsRead: () => broadcasters.filter((each) => each.stats().subscribers > 0).length,
+    start: () => void pacer.release(frames, options.rate ?? 'at-once'),
+    release: (events, pace) => pacer.release(events, pace),
     stop,
     [Symbol.asyncDispose]: stop,
   }
@@ -238,39 +270,4 @@ function documentAnswer(documents: ReadonlyMap<string, string>, request: Request
   const text = documents.get(did)
   if (text === undefined) return xrpcError(404, 'NotFound', 'DID not registered')
   return new Response(text, { headers: { 'content-type': 'application/did+ld+json' } })
-}
-
-/** Publishes the events of all hosts evenly. */
-class Pacer {
-  readonly #logs: readonly FileLog[]
-  readonly #rate: number | null
-  readonly #clock: Clock
-  #startedMs = 0
-  #timer: Timer | null = null
-
-  constructor(logs: readonly FileLog[], rate: number | null, clock: Clock) {
-    this.#logs = logs
-    this.#rate = rate
-    this.#clock = clock
-  }
-
-  start(): void {
-    this.#startedMs = this.#clock.monotonicMs()
-    this.#tick()
-  }
-
-  stop(): void {
-    this.#timer?.cancel()
-  }
-
-  #tick(): void {
-    const total = this.#logs.reduce((sum, { lastSeq }) => sum + lastSeq, 0)
-    const elapsedMs = this.#clock.monotonicMs() - this.#startedMs
-    const due = this.#rate === null ? total : Math.floor((elapsedMs / 1_000) * this.#rate)
-    const share = total === 0 ? 1 : Math.min(1, due / total)
-    for (const log of this.#logs) {
-      log.publish(Math.max(log.publishedSeq, Math.floor(log.lastSeq * share)))
-    }
-    if (share < 1) this.#timer = this.#clock.after(TICK_MS, () => this.#tick())
-  }
 }

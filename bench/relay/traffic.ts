@@ -1,0 +1,80 @@
+/** The signed traffic of `npm run bench relay`: made once, kept for the next run. */
+import { mkdir, rename, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { recordTraffic } from '../../src/sim/record-traffic.ts'
+import { TRAFFIC_VERSION } from '../../src/sim/traffic-format.ts'
+import { TrafficFile } from '../../src/sim/traffic-file.ts'
+import { eventKey } from './event-key.ts'
+
+export interface TrafficOptions {
+  readonly hosts: number
+  readonly accounts: number
+  readonly events: number
+}
+
+/** As many as half of a repository of the public network have; more make trees deeper. */
+const RECORDS = 3_000
+const START_MS = Date.UTC(2026, 0, 1)
+const RATE = 50
+
+/**
+ * Path of a traffic file; it is signed when none with these options is there, which takes some
+ * 1.5 ms an event.
+ */
+export async function trafficPath(
+  options: TrafficOptions,
+  onProgress: (events: number) => void,
+): Promise<string> {
+  const { hosts, accounts, events } = options
+  const directory = join(tmpdir(), 'skein-bench-traffic')
+  const path = join(directory, `v${TRAFFIC_VERSION}-${hosts}-${accounts}-${RECORDS}-${events}`)
+  if ((await stat(path).catch(() => null)) !== null) return path
+  await mkdir(directory, { recursive: true })
+  // Others may be at the same: the file appears whole or not at all.
+  const part = `${path}.${process.pid}`
+  await recordTraffic(part, {
+    seed: 1,
+    hosts,
+    accounts,
+    events,
+    records: RECORDS,
+    rate: RATE,
+    startMs: START_MS,
+    onProgress,
+  })
+  await rename(part, path)
+  return path
+}
+
+/** What is known of the traffic before it is sent. */
+export interface TrafficFacts {
+  readonly hosts: number
+  readonly accounts: number
+  readonly events: number
+  readonly commits: number
+  readonly bytesPerEvent: number
+  /** By host, then by seq less one: what a commit is known by, null for other events. */
+  readonly keys: readonly (readonly (string | null)[])[]
+}
+
+/** Reads all of the file once, so that it is in the system's cache, too. */
+export function trafficFacts(path: string): TrafficFacts {
+  using traffic = TrafficFile.open(path)
+  const { hosts, accounts } = traffic.header
+  const keys = Array.from({ length: hosts }, (_, host) =>
+    Array.from(traffic.frames(host), ({ buffer, byteOffset, length }) =>
+      eventKey(Buffer.from(buffer, byteOffset, length)),
+    ),
+  )
+  const events = keys.reduce((sum, ofHost) => sum + ofHost.length, 0)
+  return {
+    hosts,
+    accounts: accounts.length,
+    events,
+    commits: keys.reduce((sum, ofHost) => sum + ofHost.filter((key) => key !== null).length, 0),
+    bytesPerEvent: Math.round(traffic.wireBytes / events),
+    keys,
+  }
+}
