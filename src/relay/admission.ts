@@ -17,7 +17,7 @@ import type { Arrival } from './host-link.ts'
 import { IdentityLookups } from './identity-lookups.ts'
 import type { Judge } from './judge.ts'
 import { type Decision, drop, type Drop, type Pass } from './outcome.ts'
-import { asksAnew, type FinalDecision, Settlement } from './settlement.ts'
+import { asksAnew, Settlement } from './settlement.ts'
 import type { FrameVerifier, VerifyOutcome } from './verifiers/frame-verifier.ts'
 import { didOf, Line, Waiting } from './waiting.ts'
 
@@ -74,7 +74,9 @@ export class Admission {
       lookups: this.#lookups,
       clock,
       signal,
-      decide: (waiting, identity) => this.#decideVerified(waiting, identity),
+      judge: (waiting, identity) => this.#judge(waiting, identity),
+      verify: (waiting, key) => this.#verified(waiting, key),
+      conclude: (waiting, outcome) => this.#conclude(waiting, outcome),
       recheckStatus,
       onDeferred,
     })
@@ -215,21 +217,13 @@ export class Admission {
     if (decision.kind === 'verify') this.#verify(waiting, decision.key)
   }
 
-  /** A decision that may take a verification first. */
-  async #decideVerified(waiting: Waiting, identity: Identity): Promise<FinalDecision> {
-    const { signal } = this.#stop
-    for (;;) {
-      if (waiting.verifyingKey === null || signal.aborted) {
-        const decision = this.#judge(waiting, identity)
-        if (decision.kind !== 'verify') return decision
-        if (signal.aborted) return drop('deferred-expired', 'the relay stops')
-        if (this.#verify(waiting, decision.key) === 'done') continue
-      }
-      await new Promise<void>((resolve) => {
-        waiting.onVerified = resolve
-      })
-      waiting.onVerified = null
-    }
+  /** Resolves when a verification has ended, which may have been under way; or on abort. */
+  async #verified(waiting: Waiting, key: PublicKey): Promise<void> {
+    if (waiting.verifyingKey === null && this.#verify(waiting, key) === 'done') return
+    await new Promise<void>((resolve) => {
+      waiting.onVerified = resolve
+    })
+    waiting.onVerified = null
   }
 
   // ---- Lines
@@ -319,8 +313,7 @@ export class Admission {
   async #settleFirst(line: Line, first: Waiting): Promise<void> {
     const { onDefect, onFailed } = this.#options
     try {
-      const settled = await this.#settlement.settle(first)
-      if (settled !== null) this.#conclude(first, settled)
+      await this.#settlement.settle(first)
     } catch (error) {
       if (isStoreFailure(error)) {
         onFailed(error)

@@ -2,13 +2,13 @@
  * What an event needs before it can be decided and that is not at hand: its identity, an identity
  * asked for anew, its host's word on a status. Asks, and decides.
  */
-import { publicKeysEqual } from '../crypto/public-key.ts'
+import { type PublicKey, publicKeysEqual } from '../crypto/public-key.ts'
 import type { Identity, Resolution } from '../identity/identity.ts'
 import { sleep, type Clock } from '../lib/clock.ts'
 import type { Reason } from '../lib/reasons.ts'
 import type { Arrival, ArrivedFrame } from './host-link.ts'
 import type { IdentityLookups } from './identity-lookups.ts'
-import { type Doubt, drop, type Drop, type Pass } from './outcome.ts'
+import { type Decision, type Doubt, drop, type Drop, type Pass } from './outcome.ts'
 import type { Waiting } from './waiting.ts'
 
 /** Shortest pause between two looks for an identity that could not be resolved, ms. */
@@ -16,15 +16,19 @@ const RETRY_MS_MIN = 1_000
 /** Longest pause, so that a directory that is back is noticed, ms. */
 const RETRY_MS_MAX = 30_000
 
-/** A decision that needs no verification any more. */
-export type FinalDecision = Pass | Drop | Doubt
-
 export interface SettlementOptions {
   readonly lookups: IdentityLookups
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** Decides on an identity; verifies first if need be. */
-  readonly decide: (waiting: Waiting, identity: Identity) => Promise<FinalDecision>
+  /** Decides on what is known of the event and an identity. */
+  readonly judge: (waiting: Waiting, identity: Identity) => Decision
+  /** Resolves when the event has been verified with the key. */
+  readonly verify: (waiting: Waiting, key: PublicKey) => Promise<void>
+  /**
+   * Carries a decision out: in the same turn as it was come to, before anything that it rests upon
+   * can change.
+   */
+  readonly conclude: (waiting: Waiting, outcome: Pass | Drop) => void
   readonly recheckStatus: (arrival: Arrival, did: string) => Promise<boolean>
   readonly onDeferred: (reason: Reason) => void
 }
@@ -34,9 +38,6 @@ interface Tried {
   refreshed: boolean
   statusAsked: boolean
 }
-
-/** What became of an event: null when all has been given up, and it has no outcome. */
-export type Settled = Pass | Drop | null
 
 /**
  * True for events before which the identity is asked for anew: `#identity` says that it has
@@ -57,26 +58,35 @@ export class Settlement {
   }
 
   /** Resolves when the event has its outcome, at its deadline at the latest, or on abort. */
-  async settle(waiting: Waiting): Promise<Settled> {
-    const { signal, decide } = this.#options
+  async settle(waiting: Waiting): Promise<void> {
+    const { signal, judge, verify, conclude } = this.#options
     const { arrival, did } = waiting
     const tried: Tried = { refreshed: false, statusAsked: false }
     let resolution = await this.#resolveFirst(waiting, arrival, tried)
     for (;;) {
-      if (signal.aborted) return null
+      if (signal.aborted) return
       if (!resolution.ok) {
         const next = await this.#askAgain(waiting, did, resolution)
-        if (next === null || 'kind' in next) return next
+        if (next === null) return
         resolution = next
         continue
       }
       const before: Identity = resolution.identity
-      const decision = await decide(waiting, before)
-      if (signal.aborted) return null
-      if (decision.kind === 'pass') return decision
+      const decision = judge(waiting, before)
+      if (decision.kind === 'verify') {
+        await verify(waiting, decision.key)
+        continue
+      }
+      if (decision.kind === 'pass' || decision.kind === 'drop') {
+        conclude(waiting, decision)
+        return
+      }
       const again = await this.#settleDoubt(waiting, arrival, before, decision, tried)
-      if (signal.aborted) return null
-      if (again === null) return drop(decision.reason, decision.detail)
+      if (signal.aborted) return
+      if (again === null) {
+        conclude(waiting, drop(decision.reason, decision.detail))
+        return
+      }
       resolution = again
     }
   }
@@ -99,16 +109,23 @@ export class Settlement {
     return resolution
   }
 
-  /** Waits and resolves once more; or the outcome, when there is nothing to wait for. */
+  /** Waits and resolves once more; null when the event has been dropped instead. */
   async #askAgain(
-    { link, deadlineMs }: Waiting,
+    waiting: Waiting,
     did: string,
     failed: Extract<Resolution, { readonly ok: false }>,
-  ): Promise<Resolution | Settled> {
-    const { clock, lookups, signal, onDeferred } = this.#options
-    if (failed.reason === 'identity-missing') return drop('identity-missing', failed.detail)
+  ): Promise<Resolution | null> {
+    const { clock, lookups, signal, conclude, onDeferred } = this.#options
+    const { link, deadlineMs } = waiting
     const waitMs = Math.min(Math.max(failed.retryAfterMs, RETRY_MS_MIN), RETRY_MS_MAX)
-    if (clock.monotonicMs() + waitMs > deadlineMs) return drop('deferred-expired', failed.detail)
+    if (failed.reason === 'identity-missing') {
+      conclude(waiting, drop('identity-missing', failed.detail))
+      return null
+    }
+    if (clock.monotonicMs() + waitMs > deadlineMs) {
+      conclude(waiting, drop('deferred-expired', failed.detail))
+      return null
+    }
     onDeferred('identity-unresolved')
     await sleep(clock, waitMs, signal)
     return signal.aborted ? null : lookups.resolve(link, did)
@@ -119,7 +136,7 @@ export class Settlement {
     { did, deadlineMs }: Waiting,
     arrival: Arrival,
     before: Identity,
-    decision: Drop | Doubt,
+    decision: Doubt,
     tried: Tried,
   ): Promise<Resolution | null> {
     const { lookups, onDeferred, recheckStatus } = this.#options

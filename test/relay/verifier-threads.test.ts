@@ -85,3 +85,16 @@ test('I9: a host that floods is held back, and one that does not is not kept wai
   assert.ok(queuedMax < 4 * 1024 * 1024, `${queuedMax} bytes were under way`)
   assert.deepEqual(await relay.drops(), {})
 })
+
+test('I3: accounts that are new at the same moment each get a row of their own', async () => {
+  await using world = await startWorld({ ...FAST, verifierThreads: 2 })
+  const { host, relay, client } = world
+  const repos = Array.from({ length: 150 }, (_, i) => world.account(`new ${i}`))
+  for (let round = 0; round < 3; round++) {
+    for (const repo of repos) host.send('#commit', repo.apply([]))
+  }
+  await relay.clock.jumpUntil(client.reached(host.seq), 1_000)
+  const { items } = relay.relay.listAccounts(1_000, null) as { items: readonly { did: string }[] }
+  assert.deepEqual(new Set(items.map(({ did }) => did)), new Set(repos.map(({ did }) => did)))
+  assert.deepEqual(relay.relay.health(), { ok: true })
+})
