@@ -7,7 +7,8 @@
  * - `reasons.ts`, `limits.ts`: why input is refused, and what bounds it
  * - `bytes.ts`: byte strings
  * - `clock.ts`, `random.ts`: time and chance as arguments; `deadline.ts`: a time limit as a signal
- * - `entry-cache.ts`: a cache of bounded size that grows as it fills
+ * - `entry-cache.ts`: a cache of bounded size that grows as it fills; `slab.ts`: memory for many
+ *   small things
  *
  * Owns nothing. It does no I/O, reads no environment and imports nothing from `node:`.
  *
@@ -40,3 +41,4 @@ export {
   type UnverifiableReason,
 } from './reasons.ts'
 export { type Failure, fail, ok, type Result } from './result.ts'
+export { Slab } from './slab.ts'

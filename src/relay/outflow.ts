@@ -3,6 +3,7 @@
  * published, and replay is kept to what may be served from then on. The order is the sequencer's.
  */
 import type { Clock } from '../lib/clock.ts'
+import { Slab } from '../lib/slab.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { EventKind } from '../log/log-types.ts'
 import type { RelayMetrics } from '../ops/relay-metrics.ts'
@@ -31,6 +32,9 @@ export interface OutflowOptions {
 /** Pause between passes over the log for purges, ms. */
 const PURGE_PAUSE_MS = 30_000
 
+/** Frames on their way share memory in pieces of this size: a batch takes one or two. */
+const SLAB_BYTES = 512 * 1024
+
 /** An event between its seq and its publication. */
 interface Flight {
   /** The account's row before and after the event. */
@@ -52,6 +56,7 @@ export class Outflow {
   readonly #options: OutflowOptions
   readonly #sequencer: Sequencer
   readonly #flights = new Map<number, Flight>()
+  readonly #slab = new Slab(SLAB_BYTES)
   /** Purges to come, by DID: our own seq before which events go. Bounded by the accounts. */
   readonly #purges = new Map<string, number>()
   #purgedAtMs = Number.NEGATIVE_INFINITY
@@ -79,7 +84,7 @@ export class Outflow {
     const submission: Submission = {
       kind: KINDS[frame.type],
       did,
-      encode: (seq) => encodeWireFrame(frame, seq),
+      encode: (seq) => encodeWireFrame(frame, seq, (bytes) => this.#slab.take(bytes)),
       hostId: link.id,
       hostEpoch,
       hostSeq,

@@ -155,6 +155,10 @@ function unknownFrame(type: string, body: RawBody): ParsedFrame {
   }
 }
 
+function newArray(bytes: number): Uint8Array {
+  return new Uint8Array(bytes)
+}
+
 /** How many bytes the shortest CBOR form of a non-negative safe integer takes. */
 function integerBytes(value: number): number {
   if (value < 24) return 1
@@ -180,13 +184,19 @@ function writeInteger(out: Uint8Array, offset: number, value: number, length: nu
  * The frame as subscribers get it: an unmasked WebSocket binary frame whose payload is
  * `frame.bytes` with nothing but the integer of `seq` replaced, in its shortest form. One new
  * array.
+ *
+ * @param allocate Gives so many bytes, whatever is in them; the default makes a new array.
  */
-export function encodeWireFrame(frame: SeqFrame, seq: number): Uint8Array {
+export function encodeWireFrame(
+  frame: SeqFrame,
+  seq: number,
+  allocate: (bytes: number) => Uint8Array = newArray,
+): Uint8Array {
   assert(isSeq(seq), () => `seq out of range: seq=${seq} max=${SEQ_MAX}`)
   const { bytes, seqOffset, seqLength } = frame
   const length = integerBytes(seq)
   const payloadBytes = bytes.length - seqLength + length
-  const out = new Uint8Array(wireHeaderBytes(payloadBytes) + payloadBytes)
+  const out = allocate(wireHeaderBytes(payloadBytes) + payloadBytes)
   const start = writeWireHeader(out, payloadBytes)
   out.set(bytes.subarray(0, seqOffset), start)
   writeInteger(out, start + seqOffset, seq, length)
