@@ -3,6 +3,7 @@ import { median } from '../bench.ts'
 import { type LoadFigures, loadFigures, rounded } from './figures.ts'
 import { type Round, Session, type SessionOptions } from './session.ts'
 
+/** How much of what. */
 export interface LivePlan {
   /** The metering subscriber included. */
   readonly subscribers: number
@@ -90,14 +91,17 @@ export async function measureLive(options: SessionOptions, plan: LivePlan): Prom
 /** At the rate of the plan, and at half of what the relay has shown that it takes. */
 async function pacedAlone(
   session: Session,
-  { events, rate }: LivePlan,
+  { events, rounds, rate }: LivePlan,
   saturated: LoadFigures,
 ): Promise<LoadFigures[]> {
   const found: LoadFigures[] = []
   const half = Math.max(1, Math.round(saturated.deliveries_per_s.median / 2))
   for (const each of rate === null ? [RATE_MAX, half] : [rate]) {
-    const round = await session.measure(events, each)
-    found.push(loadFigures([round], { subscribers: 1, rate: each }))
+    const paced: Round[] = []
+    for (let i = 0; i < rounds; i++) {
+      paced.push(await session.measure(Math.floor(events / rounds), each))
+    }
+    found.push(loadFigures(paced, { subscribers: 1, rate: each }))
   }
   return found
 }

@@ -52,7 +52,8 @@ const REQUEST_CRAWL =
 const SKEIN_OPTIONS = [
   '--bind 127.0.0.1:{port} --metrics-bind 127.0.0.1:{metrics-port} --data {data}',
   '--allow-private-network --plc {plc} --host {hosts}',
-  '--host-events-per-second 1000000 --subscribers-max 2000 --subscribers-per-address-max 2000',
+  '--host-events-per-second 1000000 --requests-per-minute 1000000',
+  '--subscribers-max 3000 --subscribers-per-address-max 3000',
 ].join(' ')
 
 /** Skein, with the flags of `npm start`. */

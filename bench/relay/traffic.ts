@@ -1,5 +1,5 @@
 /** The signed traffic of `npm run bench relay`: made once, kept for the next run. */
-import { mkdir, rename, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -20,8 +20,9 @@ const START_MS = Date.UTC(2026, 0, 1)
 const RATE = 50
 
 /**
- * Path of a traffic file; it is signed when none with these options is there, which takes some
- * 1.5 ms an event.
+ * Path of a traffic file that has at least so many events; it is signed when there is none, which
+ * takes some 1.5 ms an event. Whoever uses a longer one than another has the same load: hosts send
+ * in proportion to what they have.
  */
 export async function trafficPath(
   options: TrafficOptions,
@@ -29,11 +30,17 @@ export async function trafficPath(
 ): Promise<string> {
   const { hosts, accounts, events } = options
   const directory = join(tmpdir(), 'skein-bench-traffic')
-  const path = join(directory, `v${TRAFFIC_VERSION}-${hosts}-${accounts}-${RECORDS}-${events}`)
-  if ((await stat(path).catch(() => null)) !== null) return path
   await mkdir(directory, { recursive: true })
+  const prefix = `v${TRAFFIC_VERSION}-${hosts}-${accounts}-${RECORDS}-`
+  const found = (await readdir(directory))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => Number(name.slice(prefix.length)))
+    .filter((size) => size >= events)
+    .toSorted((a, b) => a - b)[0]
+  if (found !== undefined) return join(directory, `${prefix}${found}`)
+  const path = join(directory, `${prefix}${events}`)
   // Others may be at the same: the file appears whole or not at all.
-  const part = `${path}.${process.pid}`
+  const part = join(directory, `part-${process.pid}`)
   await recordTraffic(part, {
     seed: 1,
     hosts,
