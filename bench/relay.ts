@@ -30,7 +30,6 @@ const ROUNDS_MAX = 100
 const RATE_MAX = 100_000
 
 export const relayBench: Bench = {
-  summary: 'a whole relay under load: hosts, relay and subscribers as processes of their own',
   options: {
     scenario: { value: 'NAME', text: 'live, replay or all [all]' },
     subscribers: { value: 'LIST', text: 'numbers of subscribers [1,50,500]' },
@@ -54,8 +53,9 @@ export const relayBench: Bench = {
     '',
     'Another relay: CMD is for a shell, with {port} and {metrics-port} to listen on at 127.0.0.1,',
     '{data} an empty directory, {plc} the URL of the directory, {hosts} the URLs of all hosts with',
-    'commas between them. Lift its limits on events and on connections from one address. CALL may',
-    'have {port}, {host} (http://localhost:1234) and {host-name} (localhost:1234):',
+    'commas between them, {host-names} the same without http://. Lift its limits on events and on',
+    'connections from one address. CALL may have {port}, {host} (http://localhost:1234) and',
+    '{host-name} (localhost:1234):',
     '',
     "  --relay-command 'myrelay --listen :{port} --dir {data} --plc {plc}' --relay-hosts call \\",
     `  --relay-call 'POST http://127.0.0.1:{port}/admin/hosts {"hostname":"{host}"}' \\`,
@@ -160,6 +160,7 @@ function readRecipe(values: Values): RelayRecipe {
     name: textOf(values, 'relay-name') ?? 'another relay',
     command,
     learnsHosts: readLearnsHosts(values),
+    droppedMetric: null,
   }
 }
 

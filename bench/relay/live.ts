@@ -24,6 +24,8 @@ export interface LiveFigures {
    * at the same rate, by the deliveries that are more. Null with one subscriber.
    */
   readonly cpu_s_per_million_added_deliveries: number | null
+  /** Events that the relay says it has dropped, by reason; none where it does not tell. */
+  readonly dropped: Readonly<Record<string, number>>
   /** Below each entry of the data directory. */
   readonly disk_bytes_per_event: Readonly<Record<string, number>>
 }
@@ -82,6 +84,7 @@ export async function measureLive(options: SessionOptions, plan: LivePlan): Prom
     saturated,
     paced: rest.paced,
     cpu_s_per_million_added_deliveries: rest.cost,
+    dropped: await session.dropped(),
     disk_bytes_per_event: Object.fromEntries(
       disk.map(([name, bytes]) => [name, rounded(bytes / session.eventsPublished)]),
     ),

@@ -38,6 +38,9 @@ export function sayLive(say: Say, figures: LiveFigures): void {
   if (cost !== null) {
     say(`  relay CPU s per million deliveries beyond the first subscriber: ${amount(cost)}`)
   }
+  for (const [reason, count] of Object.entries(figures.dropped)) {
+    say(`  dropped by the relay: ${amount(count)} events, ${reason}`)
+  }
   const disk = Object.entries(figures.disk_bytes_per_event).filter(([, bytes]) => bytes >= 1)
   say(`  bytes on disk per event: ${disk.map(([name, n]) => `${name} ${amount(n)}`).join(', ')}`)
   say('')

@@ -190,6 +190,11 @@ export class Session implements AsyncDisposable {
     return this.#crowd.call('received')
   }
 
+  /** Events that the relay says it has dropped so far, by reason. */
+  dropped(): Promise<Readonly<Record<string, number>>> {
+    return this.#relay.dropped()
+  }
+
   /** Bytes below each entry of the relay's data directory. */
   async disk(): Promise<Readonly<Record<string, number>>> {
     const data = join(this.#directory, 'data')

@@ -16,8 +16,15 @@ export interface TrafficOptions {
 
 /** As many as half of a repository of the public network have; more make trees deeper. */
 const RECORDS = 3_000
+/**
+ * Of 1,000 accounts the first one writes 3 % of everything. The simulation's own skew would give it
+ * a sixth, which is hundreds of commits a second, one after another: no account does that.
+ */
+const AUTHOR_SKEW = 0.6
 const START_MS = Date.UTC(2026, 0, 1)
 const RATE = 50
+/** To be raised with what the signed traffic depends on and its options do not tell. */
+const LAYOUT = 'traffic1'
 
 /**
  * Path of a traffic file that has at least so many events; it is signed when there is none, which
@@ -31,7 +38,7 @@ export async function trafficPath(
   const { hosts, accounts, events } = options
   const directory = join(tmpdir(), 'skein-bench-traffic')
   await mkdir(directory, { recursive: true })
-  const prefix = `v${TRAFFIC_VERSION}-${hosts}-${accounts}-${RECORDS}-`
+  const prefix = `${[LAYOUT, TRAFFIC_VERSION, hosts, accounts, RECORDS, AUTHOR_SKEW].join('-')}-`
   const found = (await readdir(directory))
     .filter((name) => name.startsWith(prefix))
     .map((name) => Number(name.slice(prefix.length)))
@@ -48,6 +55,7 @@ export async function trafficPath(
     events,
     records: RECORDS,
     rate: RATE,
+    authorSkew: AUTHOR_SKEW,
     startMs: START_MS,
     onProgress,
   })
