@@ -3,7 +3,6 @@ import { must } from '../src/lib/assert.ts'
 
 /** A benchmark: `run` measures and prints, to people or as one JSON object. */
 export interface Bench {
-  readonly summary: string
   /** What it takes besides the options of all of them, by name; in the order of the help. */
   readonly options?: Readonly<Record<string, BenchOption>>
   /** Lines below the options in its help: examples. */

@@ -42,7 +42,6 @@ const REPO_ROUNDS = 3
 const ORDERS: readonly CarOrder[] = ['streamable', 'reference']
 
 export const consumerBench: Bench = {
-  summary: 'verified consumption of a stream and of repositories, beside @atproto/sync and /repo',
   run,
 }
 

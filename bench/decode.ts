@@ -23,7 +23,6 @@ const PASSES = 40
 const WARM_UP_PASSES = 60
 
 export const decodeBench: Bench = {
-  summary: 'unverified decoding of real commits, beside @atcute/firehose and @skyware/firehose',
   run,
 }
 

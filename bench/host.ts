@@ -40,7 +40,6 @@ const RIVAL_COMMITS = 200
 const CONCURRENT = 50
 
 export const hostBench: Bench = {
-  summary: 'signed commits and exports of a repository host, beside @atproto/repo',
   run,
 }
 

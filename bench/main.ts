@@ -4,20 +4,38 @@ import { parseArgs } from 'node:util'
 import { must } from '../src/lib/assert.ts'
 import { messageOf } from '../src/lib/errors.ts'
 import { type Bench, type BenchContext, type BenchOption, UsageError } from './bench.ts'
-import { consumerBench } from './consumer.ts'
-import { decodeBench } from './decode.ts'
-import { hostBench } from './host.ts'
-import { relayBench } from './relay.ts'
-import { simBench } from './sim.ts'
-import { verifyBench } from './verify.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = {
-  verify: verifyBench,
-  decode: decodeBench,
-  relay: relayBench,
-  consumer: consumerBench,
-  host: hostBench,
-  sim: simBench,
+interface Entry {
+  readonly summary: string
+  /** Rivals take seconds to load: only what is run is loaded. */
+  readonly load: () => Promise<Bench>
+}
+
+const BENCHES: Readonly<Record<string, Entry>> = {
+  verify: {
+    summary: 'verdicts on real commits, one thread, beside @atproto/sync',
+    load: async () => (await import('./verify.ts')).verifyBench,
+  },
+  decode: {
+    summary: 'unverified decoding of real commits, beside @atcute/firehose and @skyware/firehose',
+    load: async () => (await import('./decode.ts')).decodeBench,
+  },
+  relay: {
+    summary: 'a whole relay under load: hosts, relay and subscribers as processes of their own',
+    load: async () => (await import('./relay.ts')).relayBench,
+  },
+  consumer: {
+    summary: 'verified consumption of a stream and of repositories, beside @atproto/sync and /repo',
+    load: async () => (await import('./consumer.ts')).consumerBench,
+  },
+  host: {
+    summary: 'signed commits and exports of a repository host, beside @atproto/repo',
+    load: async () => (await import('./host.ts')).hostBench,
+  },
+  sim: {
+    summary: 'signing and replaying the traffic of a simulated network',
+    load: async () => (await import('./sim.ts')).simBench,
+  },
 }
 
 /** What every benchmark takes. */
@@ -50,7 +68,7 @@ function optionLines(options: Readonly<Record<string, BenchOption>>): string[] {
   )
 }
 
-function helpOf(name: string, { summary, options = {}, help = [] }: Bench): string {
+function helpOf(name: string, summary: string, { options = {}, help = [] }: Bench): string {
   const lines = [`Usage: npm run bench ${name} [-- options]`, '', `  ${summary}`, '']
   return [...lines, ...optionLines({ ...options, ...COMMON }), ...help].join('\n')
 }
@@ -85,9 +103,10 @@ async function main(args: readonly string[]): Promise<number> {
     print(HELP)
     return 0
   }
-  const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined
-  if (bench === undefined) return refuse(`No benchmark: ${name}`, HELP)
-  const help = helpOf(name, bench)
+  const entry = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined
+  if (entry === undefined) return refuse(`No benchmark: ${name}`, HELP)
+  const bench = await entry.load()
+  const help = helpOf(name, entry.summary, bench)
   const at = args.indexOf(name)
   let values: BenchContext['values']
   try {
@@ -108,4 +127,6 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// A relay of a group of its own does not hear of Ctrl-C: it is ended with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 process.exitCode = await main(process.argv.slice(2))

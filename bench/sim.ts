@@ -125,6 +125,5 @@ async function run({ format, print }: BenchContext): Promise<void> {
 }
 
 export const simBench: Bench = {
-  summary: 'signing and replaying the traffic of a simulated network',
   run,
 }

@@ -33,7 +33,6 @@ interface Item {
 }
 
 export const verifyBench: Bench = {
-  summary: 'verdicts on real commits, one thread, beside @atproto/sync',
   run,
 }
 

@@ -3,6 +3,7 @@ import { median } from '../bench.ts'
 import { type LoadFigures, loadFigures, rounded } from './figures.ts'
 import { type Round, Session, type SessionOptions } from './session.ts'
 
+/** How much of what. */
 export interface LivePlan {
   /** The metering subscriber included. */
   readonly subscribers: number
@@ -23,6 +24,8 @@ export interface LiveFigures {
    * at the same rate, by the deliveries that are more. Null with one subscriber.
    */
   readonly cpu_s_per_million_added_deliveries: number | null
+  /** Events that the relay says it has dropped, by reason; none where it does not tell. */
+  readonly dropped: Readonly<Record<string, number>>
   /** Below each entry of the data directory. */
   readonly disk_bytes_per_event: Readonly<Record<string, number>>
 }
@@ -81,6 +84,7 @@ export async function measureLive(options: SessionOptions, plan: LivePlan): Prom
     saturated,
     paced: rest.paced,
     cpu_s_per_million_added_deliveries: rest.cost,
+    dropped: await session.dropped(),
     disk_bytes_per_event: Object.fromEntries(
       disk.map(([name, bytes]) => [name, rounded(bytes / session.eventsPublished)]),
     ),
@@ -90,14 +94,17 @@ export async function measureLive(options: SessionOptions, plan: LivePlan): Prom
 /** At the rate of the plan, and at half of what the relay has shown that it takes. */
 async function pacedAlone(
   session: Session,
-  { events, rate }: LivePlan,
+  { events, rounds, rate }: LivePlan,
   saturated: LoadFigures,
 ): Promise<LoadFigures[]> {
   const found: LoadFigures[] = []
   const half = Math.max(1, Math.round(saturated.deliveries_per_s.median / 2))
   for (const each of rate === null ? [RATE_MAX, half] : [rate]) {
-    const round = await session.measure(events, each)
-    found.push(loadFigures([round], { subscribers: 1, rate: each }))
+    const paced: Round[] = []
+    for (let i = 0; i < rounds; i++) {
+      paced.push(await session.measure(Math.floor(events / rounds), each))
+    }
+    found.push(loadFigures(paced, { subscribers: 1, rate: each }))
   }
   return found
 }

@@ -13,10 +13,13 @@ export interface RelayRecipe {
   readonly name: string
   /**
    * For a shell: `{port}` and `{metrics-port}` to listen on, `{data}` an empty directory, `{plc}`
-   * the URL of the directory, `{hosts}` the URLs of the hosts with commas between them.
+   * the URL of the directory, `{hosts}` the URLs of the hosts with commas between them, and
+   * `{host-names}` the same without `http://`.
    */
   readonly command: string
   readonly learnsHosts: LearnsHosts
+  /** Prometheus counter of dropped events with a label `reason`, at `{metrics-port}`. */
+  readonly droppedMetric: string | null
 }
 
 /** By its command line, by com.atproto.sync.requestCrawl, or by a call that a template gives. */
@@ -52,7 +55,8 @@ const REQUEST_CRAWL =
 const SKEIN_OPTIONS = [
   '--bind 127.0.0.1:{port} --metrics-bind 127.0.0.1:{metrics-port} --data {data}',
   '--allow-private-network --plc {plc} --host {hosts}',
-  '--host-events-per-second 1000000 --subscribers-max 2000 --subscribers-per-address-max 2000',
+  '--host-events-per-second 1000000 --requests-per-minute 1000000',
+  '--subscribers-max 3000 --subscribers-per-address-max 3000',
 ].join(' ')
 
 /** Skein, with the flags of `npm start`. */
@@ -66,6 +70,7 @@ export function skeinRecipe(): RelayRecipe {
     name: 'skein',
     command: `${command} ${SKEIN_OPTIONS}`,
     learnsHosts: { by: 'flag' },
+    droppedMetric: 'skein_events_dropped_total',
   }
 }
 
@@ -73,16 +78,28 @@ export function skeinRecipe(): RelayRecipe {
 export class RelayProcess implements AsyncDisposable {
   readonly pid: number
   readonly port: number
+  readonly #recipe: RelayRecipe
+  readonly #metricsPort: number
   readonly #process: ChildProcess
   readonly #output: string
   readonly #exited: Promise<void>
+  readonly #kill = (): void => this.#signal('SIGKILL')
 
-  private constructor(process: ChildProcess, port: number, output: string) {
+  private constructor(
+    recipe: RelayRecipe,
+    process: ChildProcess,
+    [port, metricsPort]: readonly [number, number],
+    output: string,
+  ) {
+    this.#recipe = recipe
     this.#process = process
+    this.#metricsPort = metricsPort
     this.pid = must(process.pid, 'process')
     this.port = port
     this.#output = output
     this.#exited = new Promise((resolve) => process.on('exit', () => resolve()))
+    // Before directories of this process are removed, which may be listening for its end too.
+    globalThis.process.prependListener('exit', this.#kill)
   }
 
   /** Resolves when the relay answers and has been told about the hosts. */
@@ -97,6 +114,7 @@ export class RelayProcess implements AsyncDisposable {
       data,
       plc: plcUrl,
       hosts: endpoints.join(','),
+      'host-names': endpoints.map((endpoint) => new URL(endpoint).host).join(','),
     }
     const output = join(directory, 'output')
     const file = openSync(output, 'a')
@@ -107,7 +125,7 @@ export class RelayProcess implements AsyncDisposable {
       stdio: ['ignore', file, file],
     })
     closeSync(file)
-    const relay = new RelayProcess(process, port, output)
+    const relay = new RelayProcess(recipe, process, [port, metricsPort], output)
     try {
       await relay.#answers()
       await relay.#tell(recipe.learnsHosts, endpoints)
@@ -125,13 +143,24 @@ export class RelayProcess implements AsyncDisposable {
     return readFileSync(this.#output, 'utf8').slice(-OUTPUT_CHARS_SHOWN)
   }
 
+  /** Events that it has dropped, by reason; nothing where it does not tell. */
+  async dropped(): Promise<Readonly<Record<string, number>>> {
+    const { droppedMetric } = this.#recipe
+    if (droppedMetric === null) return {}
+    const answer = await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`)
+    const pattern = new RegExp(`^${droppedMetric}\\{.*\\breason="([^"]*)".*\\} ([1-9]\\d*)$`, 'gm')
+    const found = [...(await answer.text()).matchAll(pattern)]
+    return Object.fromEntries(found.map(([, reason = '', count]) => [reason, Number(count)]))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal('SIGTERM')
     const timer = setTimeout(() => this.#signal('SIGKILL'), STOP_MS_MAX)
     await this.#exited
     clearTimeout(timer)
     // What its shell may have left behind.
-    this.#signal('SIGKILL')
+    this.#kill()
+    process.removeListener('exit', this.#kill)
   }
 
   #signal(signal: NodeJS.Signals): void {

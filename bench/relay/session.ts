@@ -40,6 +40,13 @@ export interface Round {
   readonly relay: ProcessFigures | null
 }
 
+/** What one replay to all of the crowd took. */
+export interface Replay {
+  readonly received: Received
+  readonly seconds: number
+  readonly cpuUs: Round['cpuUs']
+}
+
 /** So long without a message, and what has not come will not: a relay may drop events. */
 const SILENT_MS = 10_000
 const HOSTS_READ_MS_MAX = 30_000
@@ -55,7 +62,8 @@ export class Session implements AsyncDisposable {
   readonly #crowd: Child<SubscribersCalls>
   readonly #traffic: TrafficFacts
   readonly #seqs: { readonly published: number[]; readonly sent: number[] }
-  #crowdSize = 0
+  /** Null while others replay. */
+  #crowdSize: number | null = 0
   #published = 0
 
   private constructor(
@@ -129,7 +137,7 @@ export class Session implements AsyncDisposable {
     const goal = { messages, silentMs: SILENT_MS }
     const [own, others] = await Promise.all([
       this.#meter.call('reach', goal),
-      this.#crowdSize === 0 ? null : this.#crowd.call('reach', goal),
+      (this.#crowdSize ?? 0) === 0 ? null : this.#crowd.call('reach', goal),
     ])
     const after = this.#figures()
     for (const { ended } of [own, ...(others === null ? [] : [others])]) {
@@ -152,17 +160,8 @@ export class Session implements AsyncDisposable {
 
   /**
    * Others read so many events each from the oldest on; when all of them have had them, they leave.
-   *
-   * @returns What they received, how long it took, and the CPU meanwhile.
    */
-  async replay(
-    subscribers: number,
-    events: number,
-  ): Promise<{
-    readonly received: Received
-    readonly seconds: number
-    readonly cpuUs: Readonly<Record<Part, number>> | null
-  }> {
+  async replay(subscribers: number, events: number): Promise<Replay> {
     await this.subscribe(1)
     const before = this.#figures()
     const start = performance.now()
@@ -181,7 +180,7 @@ export class Session implements AsyncDisposable {
   /** Begins replays that go on until the next call of `subscribe`, of so many events each. */
   async replayAgainAndAgain(subscribers: number, events: number): Promise<void> {
     await this.#crowd.call('close')
-    this.#crowdSize = 0
+    this.#crowdSize = null
     const until = { messages: events, afterwards: 'begin-again' } as const
     await this.#crowd.call('open', this.#replaying({ count: subscribers, until }))
   }
@@ -189,6 +188,11 @@ export class Session implements AsyncDisposable {
   /** What the crowd has received since the last measurement began. */
   crowdReceived(): Promise<Received> {
     return this.#crowd.call('received')
+  }
+
+  /** Events that the relay says it has dropped so far, by reason. */
+  dropped(): Promise<Readonly<Record<string, number>>> {
+    return this.#relay.dropped()
   }
 
   /** Bytes below each entry of the relay's data directory. */

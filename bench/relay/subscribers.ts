@@ -101,7 +101,8 @@ function open(reader: Reader, argument: OpenSubscribers): Promise<void> {
       if (reader.socket !== socket) return
       reader.socket = null
       if (until !== null && socket.messages >= until.messages) {
-        if (until.afterwards === 'begin-again') void open(reader, argument)
+        // That it could not is told by the end of its socket.
+        if (until.afterwards === 'begin-again') open(reader, argument).catch(() => undefined)
         return
       }
       ended = socket.why

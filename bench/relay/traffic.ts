@@ -1,5 +1,5 @@
 /** The signed traffic of `npm run bench relay`: made once, kept for the next run. */
-import { mkdir, rename, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -16,12 +16,20 @@ export interface TrafficOptions {
 
 /** As many as half of a repository of the public network have; more make trees deeper. */
 const RECORDS = 3_000
+/**
+ * Of 1,000 accounts the first one writes 3 % of everything. The simulation's own skew would give it
+ * a sixth, which is hundreds of commits a second, one after another: no account does that.
+ */
+const AUTHOR_SKEW = 0.6
 const START_MS = Date.UTC(2026, 0, 1)
 const RATE = 50
+/** To be raised with what the signed traffic depends on and its options do not tell. */
+const LAYOUT = 'traffic1'
 
 /**
- * Path of a traffic file; it is signed when none with these options is there, which takes some
- * 1.5 ms an event.
+ * Path of a traffic file that has at least so many events; it is signed when there is none, which
+ * takes some 1.5 ms an event. Whoever uses a longer one than another has the same load: hosts send
+ * in proportion to what they have.
  */
 export async function trafficPath(
   options: TrafficOptions,
@@ -29,11 +37,17 @@ export async function trafficPath(
 ): Promise<string> {
   const { hosts, accounts, events } = options
   const directory = join(tmpdir(), 'skein-bench-traffic')
-  const path = join(directory, `v${TRAFFIC_VERSION}-${hosts}-${accounts}-${RECORDS}-${events}`)
-  if ((await stat(path).catch(() => null)) !== null) return path
   await mkdir(directory, { recursive: true })
+  const prefix = `${[LAYOUT, TRAFFIC_VERSION, hosts, accounts, RECORDS, AUTHOR_SKEW].join('-')}-`
+  const found = (await readdir(directory))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => Number(name.slice(prefix.length)))
+    .filter((size) => size >= events)
+    .toSorted((a, b) => a - b)[0]
+  if (found !== undefined) return join(directory, `${prefix}${found}`)
+  const path = join(directory, `${prefix}${events}`)
   // Others may be at the same: the file appears whole or not at all.
-  const part = `${path}.${process.pid}`
+  const part = join(directory, `part-${process.pid}`)
   await recordTraffic(part, {
     seed: 1,
     hosts,
@@ -41,6 +55,7 @@ export async function trafficPath(
     events,
     records: RECORDS,
     rate: RATE,
+    authorSkew: AUTHOR_SKEW,
     startMs: START_MS,
     onProgress,
   })

@@ -6,7 +6,7 @@ import { TrafficWriter } from './traffic-writer.ts'
 
 export interface RecordOptions extends Pick<
   SimulationOptions,
-  'seed' | 'accounts' | 'records' | 'rate' | 'startMs'
+  'seed' | 'accounts' | 'records' | 'rate' | 'authorSkew' | 'startMs'
 > {
   readonly hosts: number
   /** Events to sign. */
@@ -26,13 +26,14 @@ const BACKLOG_BYTES_MAX = 16 * 1024 * 1024
  * @returns How many frames were written.
  */
 export async function recordTraffic(path: string, options: RecordOptions): Promise<number> {
-  const { seed, accounts, records, rate, startMs, hosts } = options
+  const { seed, accounts, records, rate, authorSkew, startMs, hosts } = options
   const sim = new Simulation({
     seed,
     accounts,
     records,
     rate,
     startMs,
+    ...(authorSkew === undefined ? {} : { authorSkew }),
     endpoints: Array.from({ length: hosts }, (_, i) => `https://pds${i}.sim.example.com`),
     backlogBytesMax: BACKLOG_BYTES_MAX,
   })

@@ -33,6 +33,11 @@ export interface SimulationOptions {
   readonly blobBytes?: number
   /** Events a second of the simulation's own time. */
   readonly rate: number
+  /**
+   * Skew of authorship: rank k writes in proportion to 1 / k^s. Default 1.07: of 1,000 accounts the
+   * first one then writes a sixth of everything.
+   */
+  readonly authorSkew?: number
   /** Where that time begins, ms since the epoch. */
   readonly startMs: number
   /** How far each host's clock is ahead, ms; default 0 for all. */
@@ -58,8 +63,7 @@ export interface SimHost {
 }
 
 const BACKLOG_BYTES_MAX = 64 * 1024 * 1024
-/** Skew of authorship: rank k writes in proportion to 1 / k^1.07. */
-const ZIPF_S = 1.07
+const AUTHOR_SKEW = 1.07
 /** Repositories begin with one of these many pasts. */
 const TEMPLATES = 4
 const TEMPLATE_SIGMA = 0.6
@@ -89,6 +93,7 @@ export class Simulation {
   readonly #people: Random
   readonly #templates: readonly GrownTemplate[]
   readonly #blobBytes: number
+  readonly #authorSkew: number
   /** Who has which place in the skew of authorship. */
   readonly #authors: SimAccount[] = []
   #zipf: Zipf
@@ -99,6 +104,7 @@ export class Simulation {
     assert(endpoints.length > 0 && accounts > 0, 'a network has hosts and accounts')
     this.options = options
     this.#blobBytes = options.blobBytes ?? BLOB_BYTES_MEDIAN
+    this.#authorSkew = options.authorSkew ?? AUTHOR_SKEW
     assert(this.#blobBytes > 0 && this.#blobBytes <= BLOB_BYTES_MAX, 'size of blobs')
     this.#nowMs = startMs
     this.#traffic = streamOf(seed, 'traffic')
@@ -125,7 +131,7 @@ export class Simulation {
     for (let i = 0; i < accounts; i++) {
       this.#authors.push(this.addAccount(i % endpoints.length, 'grown'))
     }
-    this.#zipf = new Zipf(this.#authors.length, ZIPF_S)
+    this.#zipf = new Zipf(this.#authors.length, this.#authorSkew)
   }
 
   /** The simulation's own time, ms since the epoch. */
@@ -311,7 +317,7 @@ export class Simulation {
     const vacant = this.#authors.findIndex((author) => isGone(author))
     account.place = vacant < 0 ? this.#authors.length : vacant
     this.#authors[account.place] = account
-    if (vacant < 0) this.#zipf = new Zipf(this.#authors.length, ZIPF_S)
+    if (vacant < 0) this.#zipf = new Zipf(this.#authors.length, this.#authorSkew)
   }
 
   /** How many places there are in the skew of authorship. */
