@@ -9,9 +9,11 @@ import { checkedConnectOptions } from '../identity/address-policy.ts'
 import { createIdentityResolver } from '../identity/create-identity-resolver.ts'
 import { createSafeFetch, type SafeFetch } from '../identity/safe-fetch.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { systemRandom } from '../lib/random.ts'
 import { EventLog } from '../log/event-log.ts'
+import type { LogOptions } from '../log/log-limits.ts'
 import { RELAY_PRODUCT, VERSION } from '../ops/build-info.ts'
 import { Lifecycle } from '../ops/lifecycle.ts'
 import { type Logger, silentLogger } from '../ops/logger.ts'
@@ -50,6 +52,17 @@ export interface StartRelayOptions extends Partial<Omit<RelayOptions, CommandOpt
    * addresses only. Default: the system's look-up on private networks, else DNS.
    */
   readonly resolveAddresses?: ResolveAddresses
+  /** The disk of the log, and the sizes of its files; default those of {@link EventLog}. */
+  readonly logOptions?: Pick<LogOptions, 'storage' | 'segmentBytesMax' | 'tailBytesMax'>
+  /** Called once, when log and state are open and nothing has been written to either. */
+  readonly onOpen?: (parts: RelayStorage) => void
+}
+
+/** What a relay keeps things in: for tests that watch it or make it fail. The relay owns it. */
+export interface RelayStorage {
+  readonly log: EventLog
+  readonly store: RelayStore
+  readonly connection: Connection
 }
 
 /** A relay that serves. */
@@ -122,6 +135,7 @@ interface Composition {
   readonly metrics: RelayMetrics
   /** Empty, or the one that was given. */
   readonly lookup: { readonly resolveAddresses?: ResolveAddresses }
+  readonly given: Pick<StartRelayOptions, 'logOptions' | 'onOpen'>
 }
 
 /**
@@ -149,7 +163,7 @@ interface Composition {
  */
 export async function startRelay(given: StartRelayOptions = {}): Promise<RunningRelay> {
   const { logger = silentLogger, clock = systemClock, resolveAddresses, ...rest } = given
-  const { registry = new MetricsRegistry(), ...chosen } = rest
+  const { registry = new MetricsRegistry(), logOptions = {}, onOpen, ...chosen } = rest
   const checked = relayOptions({ ...TEST_DEFAULTS, ...chosen })
   const metrics = createRelayMetrics(registry)
   metrics.build.set(1, { version: VERSION, node: process.versions.node })
@@ -157,10 +171,13 @@ export async function startRelay(given: StartRelayOptions = {}): Promise<Running
   const data = chosen.data ?? (await openTemporaryData(lifecycle))
   const lookup = resolveAddresses === undefined ? {} : { resolveAddresses }
   const options = { ...checked, data }
-  const composition = { options, lifecycle, logger, clock, registry, metrics, lookup }
+  const hooks = { logOptions, ...(onOpen === undefined ? {} : { onOpen }) }
+  const composition = { options, lifecycle, logger, clock, registry, metrics, lookup, given: hooks }
   const failed = Promise.withResolvers<Error>()
   const { relay, log, signatureBackends } = await openRelay(composition, failed.resolve)
+  crashPoint('start.relay-opened')
   const addresses = await openServers(composition, relay, log)
+  crashPoint('start.serving')
   await lifecycle.open(
     'hosts',
     () => {
@@ -226,14 +243,19 @@ async function openRelay(
     () => openLog(composition),
     (part) => part.close(),
   )
+  crashPoint('start.log-opened')
   const database = await lifecycle.open(
     'database',
     () => openDatabase(join(options.data, STATE_FILE), RELAY_SCHEMA),
     (part) => part.close(),
   )
+  crashPoint('start.database-opened')
+  const { connection } = database
+  const store = new RelayStore(connection)
+  composition.given.onOpen?.({ log, store, connection })
   const identities = await lifecycle.open(
     'identities',
-    () => openIdentities(composition, database.connection),
+    () => openIdentities(composition, connection),
     (part) => part.close(),
   )
   const { allowPrivateNetwork } = options
@@ -248,7 +270,7 @@ async function openRelay(
       Relay.start({
         settings: options,
         log,
-        store: new RelayStore(database.connection),
+        store,
         identities,
         verifier,
         http,
@@ -268,8 +290,9 @@ async function openRelay(
 /** How long writing out what was decided may take, ms. */
 const STOP_TIMEOUT_MS = 30_000
 
-function openLog({ options, clock, logger }: Composition): Promise<EventLog> {
+function openLog({ options, clock, logger, given }: Composition): Promise<EventLog> {
   return EventLog.open(options.data, {
+    ...given.logOptions,
     clock,
     retainMs: options.replayWindow,
     retainBytes: options.replayBytes === 0 ? Number.MAX_SAFE_INTEGER : options.replayBytes,
