@@ -1,4 +1,4 @@
-/** Which crash points are driven where, and at which passage. */
+/** Which crash points are driven where, and at which passage: every one of them, together. */
 import type { CrashPoint } from '../../src/lib/crash-point.ts'
 
 /** Points of the log, driven in a process that has a log alone: with the passage that is the last. */
@@ -31,4 +31,24 @@ export const LOG_POINTS: readonly (readonly [CrashPoint, number])[] = [
   ['log-recovery.index-cut', 1],
   ['log-recovery.cut', 1],
   ['log-recovery.synced', 1],
+]
+
+/** Points of the relay, driven in a whole one under load, in this order. */
+export const RELAY_POINTS: readonly (readonly [CrashPoint, number])[] = [
+  ['store.migrated', 1],
+  ['start.log-opened', 1],
+  ['start.database-opened', 1],
+  ['store.host-added', 2],
+  ['start.relay-opened', 1],
+  ['start.serving', 1],
+  // What this one leaves is what the two after it are passed with.
+  ['relay.logged', 3],
+  ['relay-recovery.behind', 1],
+  ['relay-recovery.caught-up', 1],
+  ['store.rows-written', 4],
+  ['store.batch-written', 3],
+  ['store.committed', 4],
+  ['relay.state-saved', 3],
+  ['relay.published', 4],
+  ['relay.purging', 1],
 ]
