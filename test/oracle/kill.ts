@@ -57,8 +57,11 @@ const FLOW_PATIENCE_MS = 3_000
 /** A relay is stopped in order so long after a start at most, ms, and may take so long. */
 const STOPS_MS = 400
 const STOP_PATIENCE_MS = 5_000
-/** How long honest events may take to come out when nothing is killed, ms. */
+/** How long nothing may come out when nothing is killed and there is something to come, ms. */
 const QUIET_PATIENCE_MS = 30_000
+/** Events that may be on their way: with more, a busy machine has a relay that only catches up. */
+const BEHIND_MAX = 1_500
+const BURST = 20
 const LOOK_MS = 5
 /** Accounts change when everything has come out, before every so many kills. */
 const KILLS_PER_CHANGE = 8
@@ -136,8 +139,16 @@ class Run {
   #startLoad(): void {
     if (this.#startedLoad) return
     const abort = new AbortController()
-    const done = this.#network.run({ pace: 'clock', signal: abort.signal })
-    this.#load = { abort, done }
+    this.#load = { abort, done: this.#send(abort.signal) }
+  }
+
+  /** Sends until the signal aborts, and waits for a relay that has fallen behind. */
+  async #send(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const behind = this.#network.world.eventCount - this.model.honest
+      if (behind < BEHIND_MAX) await this.#network.run({ events: BURST, pace: 'clock', signal })
+      else await sleep(systemClock, LOOK_MS, signal)
+    }
   }
 
   async stopLoad(): Promise<void> {
@@ -256,8 +267,11 @@ class Run {
   /** Waits until every honest event has come out; false when the relay ended before. */
   async #untilQuiet(relay: KillRelay): Promise<boolean> {
     await this.stopLoad()
-    const untilMs = systemClock.monotonicMs() + QUIET_PATIENCE_MS
+    let { honest } = this.model
+    let untilMs = systemClock.monotonicMs() + QUIET_PATIENCE_MS
     while (this.model.honest !== this.#network.world.eventCount) {
+      if (this.model.honest > honest) untilMs = systemClock.monotonicMs() + QUIET_PATIENCE_MS
+      ;({ honest } = this.model)
       if (relay.isOver) return false
       if (this.model.violations.length > 0) throw new Error('something is wrong already')
       if (systemClock.monotonicMs() > untilMs) {
