@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { SkeinError } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import type { EventLog } from '../../src/log/event-log.ts'
 import { type StorageHook, MemoryStorage } from '../../src/log/testing/memory-storage.ts'
 import { TemporaryDirectory } from '../../src/ops/temporary-directory.ts'
 import type { StartRelayOptions } from '../../src/server/start-relay.ts'
@@ -96,7 +97,7 @@ class Source implements AsyncDisposable {
 interface Life {
   readonly frames: readonly ReceivedFrame[]
   /** What ended it; null when it did all that there was to do. */
-  readonly error: unknown
+  readonly error: Error | null
   readonly warnings: number
 }
 
@@ -111,7 +112,7 @@ async function live(
   options: Pick<StartRelayOptions, 'logOptions' | 'onOpen'>,
   more: number,
 ): Promise<Life> {
-  let purged = (): Promise<void> => Promise.resolve()
+  const open: { log: EventLog | null } = { log: null }
   let relay: TestRelay
   try {
     relay = await TestRelay.start({
@@ -121,32 +122,35 @@ async function live(
       hostEventsPerSecond: 100_000,
       ...options,
       onOpen(parts) {
-        purged = () => parts.log.purgesSettled()
+        open.log = parts.log
         options.onOpen?.(parts)
       },
     })
   } catch (error) {
+    if (!(error instanceof Error)) throw error
     return { frames: [], error, warnings: 0 }
   }
-  let error: unknown = null
-  const failed = relay.failed.then((cause) => (error = cause))
+  const end: { error: Error | null } = { error: null }
+  const failed = (async () => {
+    end.error = await relay.failed
+  })()
   const client = await RelayClient.connect(relay.address, 0)
   const out = async (): Promise<void> => {
-    for (let seq = 1; error === null && !source.hasAll(client.frames); seq++) {
+    for (let seq = 1; end.error === null && !source.hasAll(client.frames); seq++) {
       await Promise.race([client.reached(seq), failed])
     }
   }
   await out()
-  for (let i = 0; i < more && error === null; i++) {
+  for (let i = 0; i < more && end.error === null; i++) {
     source.events.send(1)
     await out()
   }
   await turn()
-  await purged()
+  await open.log?.purgesSettled()
   await relay.stop()
   await client[Symbol.asyncDispose]()
   const warnings = relay.lines.filter(({ level }) => level === 'warn').length
-  return { frames: client.frames, error, warnings }
+  return { frames: client.frames, error: end.error, warnings }
 }
 
 /** Fails call `nth` (from 0), and only that one. */
@@ -200,7 +204,7 @@ test('I1, I2, I7, I8: whichever call of the storage fails, nothing is lost', asy
     try {
       const { error } = life
       if (error !== null) {
-        assert.ok(error instanceof SkeinError, String(error))
+        assert.ok(error instanceof SkeinError, error.message)
         assert.match(error.code, /^LOG_(?:READ|WRITE)_FAILED$/u)
         assert.equal(error.fields['cause'], code)
       } else assert.ok(life.warnings > 0, 'what was not done is told')
@@ -241,7 +245,7 @@ test('I8: whichever commit of state fails, the relay stops and nothing is lost',
       WHILE,
     )
     const { error } = life
-    assert.ok(error instanceof SkeinError, `save ${nth}: ${String(error)}`)
+    assert.ok(error instanceof SkeinError, `save ${nth}: ${error?.message}`)
     assert.equal(error.code, 'STORE_FAILED')
     assert.match(error.message, /^save state: .*readonly/u)
     assert.equal(saves, nth, 'nothing was saved after the failure')

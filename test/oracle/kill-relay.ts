@@ -19,6 +19,13 @@ export interface KillRelayOptions {
   /** Where it kills itself, and at which passage; null for nowhere. */
   readonly point: CrashPoint | null
   readonly nth: number
+  /** Most files and sockets that it may have open; default those of this process. */
+  readonly openFilesMax?: number
+}
+
+/** A command for a shell that takes the rest of its arguments for another, under the limit. */
+function limit(openFilesMax: number): string {
+  return `ulimit -n ${openFilesMax} && exec "$0" "$@"`
 }
 
 /** One life of a relay. */
@@ -37,7 +44,12 @@ export class KillRelay implements AsyncDisposable {
   stderr = ''
 
   private constructor(options: KillRelayOptions) {
-    const child = spawn(process.execPath, ['--import', CACHE, CHILD, JSON.stringify(options)], {
+    const command = [process.execPath, '--import', CACHE, CHILD, JSON.stringify(options)]
+    const { openFilesMax } = options
+    const limited =
+      openFilesMax === undefined ? command : ['/bin/sh', '-c', limit(openFilesMax), ...command]
+    const [executable = '', ...args] = limited
+    const child = spawn(executable, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '' },
     })
