@@ -7,6 +7,7 @@
  * - `reasons.ts`, `limits.ts`: why input is refused, and what bounds it
  * - `bytes.ts`: byte strings
  * - `clock.ts`, `random.ts`: time and chance as arguments; `deadline.ts`: a time limit as a signal
+ * - `crash-point.ts`: places at which a test ends its process
  * - `entry-cache.ts`: a cache of bounded size that grows as it fills; `slab.ts`: memory for many
  *   small things
  *
@@ -17,6 +18,7 @@
 export { assert, AssertionError, must, unreachable } from './assert.ts'
 export { bytesEqual, compareBytes, concatBytes, fromHex, fromUtf8, toHex, utf8 } from './bytes.ts'
 export { type Clock, sleep, stayAwake, systemClock, type Timer } from './clock.ts'
+export { armCrashPoint, CRASH_POINTS, crashPoint, type CrashPoint } from './crash-point.ts'
 export { createDeadline, type Deadline } from './deadline.ts'
 export { createEntryCache } from './entry-cache.ts'
 export {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
+import { crashPoint } from '../lib/crash-point.ts'
 import { SkeinError, codeOf, messageOf } from '../lib/errors.ts'
 import type { LogLock } from './storage.ts'
 
@@ -37,6 +38,7 @@ export class DirectoryLock implements LogLock {
       throw unusable(path, error)
     }
     const database = await lockDatabase(path)
+    crashPoint('lock.taken')
     try {
       await writeFile(join(path, PID_NAME), `${process.pid}\n`)
     } catch (error) {

@@ -1,5 +1,6 @@
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { hashDid } from './did-hash.ts'
 import { PURGES_PENDING_MAX, settingsOf } from './log-limits.ts'
@@ -371,6 +372,7 @@ export class EventLog implements AsyncDisposable {
     this.#listeners.clear()
     await this.#sweeper.stop()
     await this.#retaining?.catch(() => undefined)
+    crashPoint('log.closing')
     try {
       await this.#reader.close()
       await this.#writer.close()

@@ -1,5 +1,6 @@
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { crc32c } from './crc32c.ts'
 import { ENTRY_BYTES, KIND_CODES, entryPosition } from './entry-codec.ts'
@@ -78,12 +79,14 @@ export class LogWriter {
     const rolls = this.#mustRoll(bytes)
     const ends = this.#fill(block, batch, rolls ? 0 : segments.newest.framesBytes)
     try {
+      crashPoint('log.batch')
       if (rolls) await this.#roll()
       await this.#flush(block, bytes, batch.length)
     } catch (error) {
       this.#failure = asSkeinError(error, 'LOG_WRITE_FAILED', 'append to log', {
         segment: segments.newest.number,
       })
+      crashPoint('log.failed')
       await this.#cutBack()
       throw this.#failure
     }
@@ -126,10 +129,17 @@ export class LogWriter {
       (block.count + events) * ENTRY_BYTES,
     )
     await bothDone(
-      frames.write(frameBytes, segment.framesBytes),
-      index.write(entryBytes, entryPosition(segment.count)),
+      frames.write(frameBytes, segment.framesBytes).then(() => crashPoint('log.frames-written')),
+      index
+        .write(entryBytes, entryPosition(segment.count))
+        .then(() => crashPoint('log.index-written')),
     )
-    await bothDone(frames.sync(), index.sync())
+    crashPoint('log.written')
+    await bothDone(
+      frames.sync().then(() => crashPoint('log.frames-synced')),
+      index.sync().then(() => crashPoint('log.index-synced')),
+    )
+    crashPoint('log.synced')
   }
 
   #mustRoll(bytes: number): boolean {
@@ -150,6 +160,7 @@ export class LogWriter {
     const old = this.#files
     this.#files = files
     segments.push(segment)
+    crashPoint('segment.rolled')
     await closeSegment(old)
   }
 

@@ -9,6 +9,7 @@
  * 16  …  a purge each: 8 bytes hash of the DID, 8 bytes the seq below which its events go
  * ```
  */
+import { crashPoint } from '../lib/crash-point.ts'
 import { crc32c } from './crc32c.ts'
 import { getUint53, setUint53 } from './entry-codec.ts'
 import { PURGES_PENDING_MAX } from './log-limits.ts'
@@ -61,6 +62,7 @@ export async function writePurges(
   const path = `${folder}/${NAME}`
   if (purges.size === 0) {
     await storage.remove(path)
+    crashPoint('purge.journal-removed')
     return
   }
   const file = await storage.open(`${path}.new`, 'create')
@@ -70,8 +72,10 @@ export async function writePurges(
   } finally {
     await closeQuietly(file)
   }
+  crashPoint('purge.journal-written')
   await storage.rename(`${path}.new`, path)
   await storage.syncDirectory(folder)
+  crashPoint('purge.journaled')
 }
 
 /** The pending purges of the last run. Errors: LOG_DAMAGED when the file is not whole. */

@@ -1,3 +1,4 @@
+import { crashPoint } from '../lib/crash-point.ts'
 import type { SkeinError } from '../lib/errors.ts'
 import { ENTRY_BYTES, EntryTable, entryPosition } from './entry-codec.ts'
 import { SLICE_ENTRIES } from './log-limits.ts'
@@ -128,7 +129,9 @@ export class PurgeSweeper {
       const flagged = await this.#flag(segment, files, purges)
       if (flagged === 'stopped') return false
       if (flagged === 0) return true
+      crashPoint('purge.flagged')
       await files.index.sync()
+      crashPoint('purge.flags-synced')
       return await this.#blank(segment, files, purges)
     } finally {
       await closeQuietly(files.frames, files.index)
@@ -174,6 +177,7 @@ export class PurgeSweeper {
         }
       }
     }
+    crashPoint('purge.blanked')
     await files.frames.sync()
     return true
   }

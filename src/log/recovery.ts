@@ -10,6 +10,7 @@
  * may have kept in any combination.
  */
 import { must } from '../lib/assert.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { crc32c } from './crc32c.ts'
 import { ENTRY_BYTES, EntryTable, HEADER_BYTES } from './entry-codec.ts'
@@ -40,6 +41,7 @@ export interface RecoveryParts {
 export async function recoverLog(parts: RecoveryParts): Promise<RecoveredLog> {
   const { storage, folder } = parts
   const numbers = await tidyFolder(storage, folder)
+  crashPoint('log-recovery.tidied')
   if (numbers.length === 0) {
     const place = { number: 1, firstSeq: parts.firstSeq, createdMs: parts.nowMs }
     const { segment, files } = await createSegment(storage, folder, place)
@@ -197,10 +199,13 @@ async function recoverNewest(
   }
   const indexEnd = entryPosition(segment.count)
   if (indexSize !== indexEnd) await files.index.truncate(indexEnd)
+  crashPoint('log-recovery.index-cut')
   if (framesSize !== segment.framesBytes) await files.frames.truncate(segment.framesBytes)
+  crashPoint('log-recovery.cut')
   // Also when nothing was cut: a killed process may have left a batch that only memory holds.
   await files.frames.sync()
   await files.index.sync()
+  crashPoint('log-recovery.synced')
   return segment
 }
 

@@ -9,6 +9,7 @@
  * Numbers rise by one, so a missing segment shows in the numbers and again in the seqs.
  */
 import { assert, must } from '../lib/assert.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { SkeinError, codeOf } from '../lib/errors.ts'
 import type { ErrorFields } from '../lib/errors.ts'
 import { ENTRY_BYTES, HEADER_BYTES, encodeHeader } from './entry-codec.ts'
@@ -134,8 +135,10 @@ export async function createSegment(
     await frames.sync()
     // The frames file's name must be durable before the index that promises it.
     await storage.syncDirectory(folder)
+    crashPoint('segment.created')
     const path = segmentPath(folder, number, 'index')
     await storage.rename(segmentPath(folder, number, 'index.new'), path)
+    crashPoint('segment.named')
     await storage.syncDirectory(folder)
   } catch (error) {
     await closeQuietly(frames, index)
@@ -161,6 +164,7 @@ export async function beginDrop(
 ): Promise<void> {
   const dropped = segmentPath(folder, number, 'index.dropped')
   await storage.rename(segmentPath(folder, number, 'index'), dropped)
+  crashPoint('segment.dropping')
 }
 
 /** The second half of a drop, also of one that a crash interrupted. */
@@ -172,8 +176,10 @@ export async function finishDrop(
   // Between the steps, so that no crash leaves an index without frames or frames without a reason.
   await storage.syncDirectory(folder)
   await storage.remove(segmentPath(folder, number, 'frames'))
+  crashPoint('segment.frames-removed')
   await storage.syncDirectory(folder)
   await storage.remove(segmentPath(folder, number, 'index.dropped'))
+  crashPoint('segment.dropped')
 }
 
 /** Opens both files of a segment; closes the first when the second fails. */

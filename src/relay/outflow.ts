@@ -3,6 +3,7 @@
  * published, and replay is kept to what may be served from then on. The order is the sequencer's.
  */
 import type { Clock } from '../lib/clock.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { Slab } from '../lib/slab.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { EventKind } from '../log/log-types.ts'
@@ -192,6 +193,7 @@ export class Outflow {
 
   #purge(did: string, beforeSeq: number): void {
     const { log, clock } = this.#options
+    crashPoint('relay.purging')
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#purgedAtMs >= PURGE_PAUSE_MS) {
       this.#purgedAtMs = nowMs

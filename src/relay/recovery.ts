@@ -3,6 +3,7 @@
  * already holds, so that what hosts send again is not taken twice.
  */
 import { parseCar } from '../data/car.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { COMMIT_CAR_BLOCKS_MAX } from '../lib/limits.ts'
 import type { IndexEntry, LogRecord } from '../log/log-types.ts'
 import { decodeCommit } from '../repo/commit.ts'
@@ -48,6 +49,7 @@ export async function catchUpState(
       },
     )
   }
+  if (applied < log.durableSeq) crashPoint('relay-recovery.behind')
   let count = 0
   let last = applied
   const rows = new Map<string, AccountRow>()
@@ -68,6 +70,7 @@ export async function catchUpState(
     if (rows.size >= RECOVERY_BATCH) commit()
   }
   if (count > 0) commit()
+  if (count > 0) crashPoint('relay-recovery.caught-up')
   return count
 }
 

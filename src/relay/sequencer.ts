@@ -3,6 +3,7 @@
  * and then publishes, in that order (I1, I2, I8).
  */
 import { assert } from '../lib/assert.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import type { EventKind, LogAppend } from '../log/log-types.ts'
 
 /** Most events and bytes of one batch: a flush takes milliseconds whatever its size up to there. */
@@ -110,8 +111,11 @@ export class Sequencer {
     const startedMs = this.#hooks.monotonicMs()
     await this.#log.append(batch.map(toAppend))
     const flushMs = this.#hooks.monotonicMs() - startedMs
+    crashPoint('relay.logged')
     this.#hooks.onDurable(batch)
+    crashPoint('relay.state-saved')
     this.#log.publish(last.seq)
+    crashPoint('relay.published')
     this.#head += batch.length
     if (this.#head * 2 >= this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head)

@@ -1,8 +1,7 @@
 /** A whole relay in this process: storage, identities, hosts, subscribers, HTTP. */
 import type { IncomingMessage } from 'node:http'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { loadVerifier, type SignatureVerifier } from '../crypto/verifier.ts'
+import { loadVerifier } from '../crypto/verifier.ts'
 import { startMetricsServer } from '../http/metrics-server.ts'
 import { startRelayHttp } from '../http/relay-http.ts'
 import type { ResolveAddresses } from '../identity/address-lookup.ts'
@@ -10,9 +9,11 @@ import { checkedConnectOptions } from '../identity/address-policy.ts'
 import { createIdentityResolver } from '../identity/create-identity-resolver.ts'
 import { createSafeFetch, type SafeFetch } from '../identity/safe-fetch.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { crashPoint } from '../lib/crash-point.ts'
 import { SkeinError } from '../lib/errors.ts'
 import { systemRandom } from '../lib/random.ts'
 import { EventLog } from '../log/event-log.ts'
+import type { LogOptions } from '../log/log-limits.ts'
 import { RELAY_PRODUCT, VERSION } from '../ops/build-info.ts'
 import { Lifecycle } from '../ops/lifecycle.ts'
 import { type Logger, silentLogger } from '../ops/logger.ts'
@@ -21,14 +22,13 @@ import { createRelayMetrics, sampleHosts, type RelayMetrics } from '../ops/relay
 import { relayOptions, type RelayOptions } from '../ops/relay-options.ts'
 import { TemporaryDirectory } from '../ops/temporary-directory.ts'
 import { Relay } from '../relay/relay.ts'
-import { createInlineVerifier, type FrameVerifier } from '../relay/verifiers/frame-verifier.ts'
-import { VerifierPool } from '../relay/verifiers/verifier-pool.ts'
 import { openDatabase, type Connection } from '../store/database.ts'
 import { IdentityRows } from '../store/identity-rows.ts'
 import { RelayStore } from '../store/relay-store.ts'
 import { RELAY_SCHEMA } from '../store/schemas.ts'
 import { Broadcaster } from '../stream/broadcaster.ts'
 import { WsTransport } from '../stream/ws-transport.ts'
+import { openFrameVerifier } from './frame-verifier.ts'
 import { PublishTimes } from './publish-times.ts'
 import { SubscriberMeter } from './subscriber-meter.ts'
 
@@ -53,6 +53,17 @@ export interface StartRelayOptions extends Partial<Omit<RelayOptions, CommandOpt
    * addresses only. Default: the system's look-up on private networks, else DNS.
    */
   readonly resolveAddresses?: ResolveAddresses
+  /** The disk of the log, and the sizes of its files; default those of {@link EventLog}. */
+  readonly logOptions?: Pick<LogOptions, 'storage' | 'segmentBytesMax' | 'tailBytesMax'>
+  /** Called once, when log and state are open and nothing has been written to either. */
+  readonly onOpen?: (parts: RelayStorage) => void
+}
+
+/** What a relay keeps things in: for tests that watch it or make it fail. The relay owns it. */
+export interface RelayStorage {
+  readonly log: EventLog
+  readonly store: RelayStore
+  readonly connection: Connection
 }
 
 /** A relay that serves. */
@@ -126,6 +137,7 @@ interface Composition {
   readonly metrics: RelayMetrics
   /** Empty, or the one that was given. */
   readonly lookup: { readonly resolveAddresses?: ResolveAddresses }
+  readonly given: Pick<StartRelayOptions, 'logOptions' | 'onOpen'>
 }
 
 /**
@@ -153,7 +165,7 @@ interface Composition {
  */
 export async function startRelay(given: StartRelayOptions = {}): Promise<RunningRelay> {
   const { logger = silentLogger, clock = systemClock, resolveAddresses, ...rest } = given
-  const { registry = new MetricsRegistry(), ...chosen } = rest
+  const { registry = new MetricsRegistry(), logOptions = {}, onOpen, ...chosen } = rest
   const checked = relayOptions({ ...TEST_DEFAULTS, ...chosen })
   const metrics = createRelayMetrics(registry)
   metrics.build.set(1, { version: VERSION, node: process.versions.node })
@@ -161,10 +173,13 @@ export async function startRelay(given: StartRelayOptions = {}): Promise<Running
   const data = chosen.data ?? (await openTemporaryData(lifecycle))
   const lookup = resolveAddresses === undefined ? {} : { resolveAddresses }
   const options = { ...checked, data }
-  const composition = { options, lifecycle, logger, clock, registry, metrics, lookup }
+  const hooks = { logOptions, ...(onOpen === undefined ? {} : { onOpen }) }
+  const composition = { options, lifecycle, logger, clock, registry, metrics, lookup, given: hooks }
   const failed = Promise.withResolvers<Error>()
   const { relay, log, signatureBackends } = await openRelay(composition, failed.resolve)
+  crashPoint('start.relay-opened')
   const addresses = await openServers(composition, relay, log)
+  crashPoint('start.serving')
   await lifecycle.open(
     'hosts',
     () => {
@@ -230,14 +245,19 @@ async function openRelay(
     () => openLog(composition),
     (part) => part.close(),
   )
+  crashPoint('start.log-opened')
   const database = await lifecycle.open(
     'database',
     () => openDatabase(join(options.data, STATE_FILE), RELAY_SCHEMA),
     (part) => part.close(),
   )
+  crashPoint('start.database-opened')
+  const { connection } = database
+  const store = new RelayStore(connection)
+  composition.given.onOpen?.({ log, store, connection })
   const identities = await lifecycle.open(
     'identities',
-    () => openIdentities(composition, database.connection),
+    () => openIdentities(composition, connection),
     (part) => part.close(),
   )
   const { allowPrivateNetwork } = options
@@ -246,14 +266,14 @@ async function openRelay(
     () => createSafeFetch({ userAgent: RELAY_PRODUCT, clock, allowPrivateNetwork, ...lookup }),
     (part) => part.close(),
   )
-  const frames = await openVerifier(composition, verifier)
+  const frames = await openFrameVerifier(composition, verifier)
   const relay = await lifecycle.open(
     'relay',
     () =>
       Relay.start({
         settings: options,
         log,
-        store: new RelayStore(database.connection),
+        store,
         identities,
         verifier: frames,
         http,
@@ -273,47 +293,9 @@ async function openRelay(
 /** How long writing out what was decided may take, ms. */
 const STOP_TIMEOUT_MS = 30_000
 
-/** Most threads without being told: the one that feeds them is busy with eight. */
-const AUTO_THREADS_MAX = 8
-
-/** Verifies frames in threads, or, without any, where they are received. */
-async function openVerifier(
-  { options, lifecycle, logger, clock, metrics }: Composition,
-  verifier: SignatureVerifier,
-): Promise<FrameVerifier> {
-  const threads = options.verifierThreads ?? Math.min(AUTO_THREADS_MAX, availableParallelism() - 1)
-  metrics.verifierThreads.set(threads)
-  const { checks } = options
-  const onDefect = (error: unknown): void => logger.error('relay: a defect in verifying', { error })
-  if (threads === 0) {
-    return createInlineVerifier({
-      verifier,
-      checks,
-      monotonicMs: () => clock.monotonicMs(),
-      onDefect,
-    })
-  }
-  return lifecycle.open(
-    'verifier threads',
-    () =>
-      new VerifierPool({
-        threads,
-        verifier,
-        checks,
-        clock,
-        onDefect,
-        onThreadEnded: (why, lostEvents) => {
-          metrics.verifierEnds.add(1)
-          logger.error('relay: a verifier thread ended, and is replaced', { why, lostEvents })
-        },
-        onWithoutThread: (why) => logger.error('relay: no verifier thread can be started', { why }),
-      }),
-    (part) => part[Symbol.dispose](),
-  )
-}
-
-function openLog({ options, clock, logger }: Composition): Promise<EventLog> {
+function openLog({ options, clock, logger, given }: Composition): Promise<EventLog> {
   return EventLog.open(options.data, {
+    ...given.logOptions,
     clock,
     retainMs: options.replayWindow,
     retainBytes: options.replayBytes === 0 ? Number.MAX_SAFE_INTEGER : options.replayBytes,

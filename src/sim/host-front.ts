@@ -65,6 +65,7 @@ export class HostFront implements AsyncDisposable {
   #sim: Simulation | null = null
   #host: SimHost | null = null
   #accepted = 0
+  #onAsked: (cursor: number | null) => void = () => undefined
   #duplicates = 0
 
   private constructor(options: HostFrontOptions, server: HttpServer) {
@@ -106,6 +107,14 @@ export class HostFront implements AsyncDisposable {
 
   get accepted(): number {
     return this.#accepted
+  }
+
+  /**
+   * Calls `listener`, in place of any before, with the cursor that each connection asks for: null
+   * for none.
+   */
+  onAsked(listener: (cursor: number | null) => void): void {
+    this.#onAsked = listener
   }
 
   /** Honest messages that were sent again by a `duplicate`. */
@@ -194,6 +203,8 @@ export class HostFront implements AsyncDisposable {
     socket.on('error', () => undefined)
     this.#accepted++
     const { log } = must(this.#host, 'host')
+    const asked = cursorParameters(url).at(-1)
+    this.#onAsked(asked === undefined ? null : Number(asked))
     const start = resolveCursor(cursorParameters(url), log)
     if (start.kind === 'refused') {
       socket.send(encodeErrorFrame(start.error, start.message))

@@ -1,5 +1,6 @@
 /** Opens the embedded database of a data directory and brings its schema up to date. */
 import Database from 'better-sqlite3'
+import { crashPoint } from '../lib/crash-point.ts'
 import { messageOf, SkeinError } from '../lib/errors.ts'
 import type { Schema } from './schemas.ts'
 
@@ -67,5 +68,6 @@ async function bringUpToDate(connection: Connection, file: string, schema: Schem
   }
   const { migrate } = await import('./migrate.ts')
   await migrate(connection, await schema.migrations())
+  crashPoint('store.migrated')
   connection.pragma(`user_version = ${schema.version}`)
 }

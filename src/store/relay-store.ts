@@ -3,6 +3,7 @@
  * been taken in. One connection, prepared statements, synchronous.
  */
 import type { Statement } from 'better-sqlite3'
+import { crashPoint } from '../lib/crash-point.ts'
 import type { Connection } from './database.ts'
 import { guarded } from './guarded.ts'
 
@@ -212,7 +213,7 @@ export class RelayStore {
    * to mean another host.
    */
   addHost(host: Pick<HostRow, 'hostname' | 'endpoint' | 'createdAtMs' | 'requested'>): HostRow {
-    return guarded('add host', () => {
+    const added = guarded('add host', () => {
       this.#connection.pragma('synchronous = FULL')
       try {
         const row = this.#connection
@@ -226,6 +227,8 @@ export class RelayStore {
         this.#connection.pragma('synchronous = NORMAL')
       }
     })
+    crashPoint('store.host-added')
+    return added
   }
 
   setBanned(hostId: number, banned: 'banned' | 'allowed'): void {
@@ -266,12 +269,15 @@ export class RelayStore {
   apply(change: StateChange): void {
     const write = this.#connection.transaction(() => {
       for (const account of change.accounts) this.#writeAccount(account)
+      crashPoint('store.rows-written')
       for (const { id, epoch, cursor, aheadFromSeq, lastEventAtMs } of change.hosts) {
         this.#putProgress.run(epoch, cursor, aheadFromSeq, lastEventAtMs, id)
       }
       this.#putSetting.run('applied_seq', change.appliedSeq)
+      crashPoint('store.batch-written')
     })
     guarded('save state', write)
+    crashPoint('store.committed')
   }
 
   #writeAccount(account: AccountRow): void {

@@ -4,7 +4,6 @@ import { encode } from '@atcute/cbor'
 import type { SimNetwork } from '../../src/sim/network.ts'
 import type { World, WorldAccount } from '../../src/sim/world.ts'
 import { didOf, type ReceivedFrame } from '../support/relay-client.ts'
-import type { TestRelay } from '../support/test-relay.ts'
 
 /** Faults of one kind that are told; more than these say nothing new. */
 const TOLD_MAX = 12
@@ -15,13 +14,13 @@ function cut(faults: readonly string[]): string[] {
 }
 
 /** The name of an event among all of its account, as the world gives it. */
-function idOf({ type, body }: ReceivedFrame): string {
+export function eventIdOf({ type, body }: ReceivedFrame): string {
   const { rev, time } = body
   return `${type} ${typeof rev === 'string' ? rev : ''} ${typeof time === 'string' ? time : ''}`
 }
 
 /** Hash of a frame without its seq, encoded by another library than the one under test. */
-function hashOf({ type, body }: ReceivedFrame): string {
+export function contentHashOf({ type, body }: ReceivedFrame): string {
   return createHash('sha256')
     .update(encode({ op: 1, t: type }))
     .update(encode({ ...body, seq: 0 }))
@@ -63,7 +62,7 @@ function compareAccount(world: World, did: string, frames: readonly ReceivedFram
   const expected = new Map(world.events(did).map((event) => [event.id, event.fingerprint]))
   const seen = new Set<string>()
   for (const frame of frames) {
-    const id = idOf(frame)
+    const id = eventIdOf(frame)
     const fingerprint = expected.get(id)
     if (fingerprint === undefined) {
       // A relay tells itself that an account is active again, when its host has said so.
@@ -72,7 +71,7 @@ function compareAccount(world: World, did: string, frames: readonly ReceivedFram
       }
       continue
     }
-    if (fingerprint !== hashOf(frame)) faults.push(`${did}: ${id} was changed on its way`)
+    if (fingerprint !== contentHashOf(frame)) faults.push(`${did}: ${id} was changed on its way`)
     if (seen.has(id) && frame.type === '#commit') faults.push(`${did}: ${id} came twice`)
     seen.add(id)
   }
@@ -108,7 +107,7 @@ export function compareDrops(
       faults.push(`${reason}: ${dropped} dropped, ${least} to ${most} expected`)
     }
   }
-  const received = new Set(frames.map((frame) => `${didOf(frame)} ${idOf(frame)}`))
+  const received = new Set(frames.map((frame) => `${didOf(frame)} ${eventIdOf(frame)}`))
   const survivors = new Set([...received].map((text) => text.slice(text.indexOf(' ') + 1)))
   for (const { number, lie, sibling, sent: times } of ledger.entries) {
     if (times === 0) faults.push(`lie ${number} (${lie}) was never sent`)
@@ -117,10 +116,15 @@ export function compareDrops(
   return cut(faults)
 }
 
+/** A relay that answers queries. */
+export interface Callable {
+  call(nsid: string, params?: Readonly<Record<string, string>>): Promise<{ readonly body: unknown }>
+}
+
 /** What the relay says of each account: status, rev, head. */
 export async function compareAccounts(
   network: Pick<SimNetwork, 'world'>,
-  relay: TestRelay,
+  relay: Callable,
 ): Promise<string[]> {
   const faults: string[] = []
   const listed = await listRepos(relay)
@@ -159,7 +163,7 @@ function sorted(value: object): string {
 
 type ListedRepo = Readonly<Record<string, unknown>> & { readonly did: string }
 
-async function listRepos(relay: TestRelay): Promise<Map<string, ListedRepo>> {
+async function listRepos(relay: Callable): Promise<Map<string, ListedRepo>> {
   const repos = new Map<string, ListedRepo>()
   let cursor: string | undefined
   do {

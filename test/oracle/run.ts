@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../src/lib/errors.ts'
 import { type ConsumerOracleOptions, runConsumerOracle } from './consumer.ts'
+import { runKills } from './kill.ts'
 import { type OracleOptions, runOracle } from './oracle.ts'
 import { type RealHostsOptions, runRealHosts } from './real-hosts.ts'
 
@@ -18,10 +19,16 @@ exactly a host dies.
 With --consumer: the simulated network again, read by consumers: one behind a relay, and one at each
 host, which hears all of its lies. What each was told is held against what is true, record by record.
 
+With --kill: the simulated network again, without lies, read by a relay in a process of its own that
+is killed so often: while it starts, while it serves, and at the crash points of src. Subscribers keep
+their places and come back. Everything that any of them was sent is held against what is replayed
+after each start, against what hosts sent, and against the cursors that hosts are asked for.
+
   --seeds <n>    seeds to run, from --seed on (default 5)
   --seed <n>     the first seed (default 1; alone: this seed only)
   --hosts        real hosts instead of simulated ones
   --consumer     consumers instead of a relay alone
+  --kill <n>     kills of a relay instead, all of one seed (default seed 1)
   --rounds <n>   rounds of 20 events, 7 lies, a fault and a change (default 60); with --hosts of 8
                  writes, two changes and, every other round, a fault (default 40); with --consumer
                  of 20 events, 5 lies, a fault and a change (default 30)
@@ -33,8 +40,9 @@ host, which hears all of its lies. What each was told is held against what is tr
 interface Arguments {
   readonly first: number
   readonly count: number
+  /** With `kill`, how many of them. */
   readonly rounds: number
-  readonly kind: 'relay' | 'real-hosts' | 'consumer'
+  readonly kind: 'relay' | 'real-hosts' | 'consumer' | 'kill'
   readonly lateAccounts: 'wait' | 'go-on'
 }
 
@@ -42,11 +50,13 @@ const ROUNDS: Readonly<Record<Arguments['kind'], number>> = {
   relay: 60,
   'real-hosts': 40,
   consumer: 30,
+  kill: 0,
 }
 const FLAGS: Readonly<Record<Arguments['kind'], string>> = {
   relay: '',
   'real-hosts': ' --hosts',
   consumer: ' --consumer',
+  kill: ' --kill',
 }
 
 function countOf(text: string | undefined, otherwise: number): number {
@@ -64,20 +74,27 @@ function readArguments(): Arguments | null {
       rounds: { type: 'string' },
       hosts: { type: 'boolean' },
       consumer: { type: 'boolean' },
+      kill: { type: 'string' },
       late: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
   if (values.help === true) return null
-  if (values.hosts === true && values.consumer === true) {
-    throw new Error('--hosts and --consumer do not go together')
+  const { hosts = false, consumer = false, kill } = values
+  const kinds: Arguments['kind'][] = []
+  if (hosts) kinds.push('real-hosts')
+  if (consumer) kinds.push('consumer')
+  if (kill !== undefined) kinds.push('kill')
+  if (kinds.length > 1) throw new Error('--hosts, --consumer and --kill do not go together')
+  const kind = kinds[0] ?? 'relay'
+  if (kind === 'kill') {
+    const isOther = values.seeds ?? values.rounds ?? values.late
+    if (isOther !== undefined) throw new Error('--kill goes with --seed alone')
   }
-  const kind =
-    values.hosts === true ? 'real-hosts' : values.consumer === true ? 'consumer' : 'relay'
   return {
     first: countOf(values.seed, 1),
-    count: countOf(values.seeds, values.seed === undefined ? 5 : 1),
-    rounds: countOf(values.rounds, ROUNDS[kind]),
+    count: kind === 'kill' ? 1 : countOf(values.seeds, values.seed === undefined ? 5 : 1),
+    rounds: kind === 'kill' ? countOf(kill, 1) : countOf(values.rounds, ROUNDS[kind]),
     kind,
     lateAccounts: values.late === true ? 'go-on' : 'wait',
   }
@@ -138,6 +155,21 @@ async function faultsOfConsumers(options: ConsumerOracleOptions): Promise<readon
   }
 }
 
+/** The same of a relay that is killed. */
+async function violationsOfKills(seed: number, kills: number): Promise<readonly string[]> {
+  const report = await runKills({ seed, kills, onProgress: print })
+  const { violations, struck, inStart, inService, events, replayed, cursors, tookMs } = report
+  const points = [...struck].sort(([a], [b]) => (a < b ? -1 : 1))
+  print(
+    `seed ${seed}: ${report.kills} kills (${inStart} in a start, ${inService} in service, ` +
+      `${report.kills - inStart - inService} at ${points.length} crash points), ` +
+      `${events} honest events, ${report.changes} changes of accounts, ` +
+      `${replayed} frames sent again, ${cursors} cursors, ${Math.round(tookMs / 100) / 10} s`,
+  )
+  print(`  ${points.map(([point, count]) => `${point} ${count}`).join(', ')}`)
+  return violations
+}
+
 async function main(): Promise<number> {
   let options: Arguments | null
   try {
@@ -157,12 +189,14 @@ async function main(): Promise<number> {
       relay: () => faultsOf({ seed, rounds, lateAccounts }),
       'real-hosts': () => faultsOfRealHosts({ seed, rounds }),
       consumer: () => faultsOfConsumers({ seed, rounds }),
+      kill: () => violationsOfKills(seed, rounds),
     }
     const faults = await run[kind]()
     if (faults.length === 0) continue
     failed.push(seed)
     const flags = FLAGS[kind] + (lateAccounts === 'go-on' ? ' --late' : '')
-    print(`seed ${seed} FAILS: npm run oracle -- --seed ${seed} --rounds ${rounds}${flags}`)
+    const how = kind === 'kill' ? `${flags} ${rounds}` : ` --rounds ${rounds}${flags}`
+    print(`seed ${seed} FAILS: npm run oracle -- --seed ${seed}${how}`)
     for (const fault of faults) print(`  ${fault}`)
   }
   print(`${count - failed.length} seeds passed, ${failed.length} failed`)

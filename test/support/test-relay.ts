@@ -9,6 +9,7 @@ import {
   type StartRelayOptions,
 } from '../../src/server/start-relay.ts'
 import { JumpingClock } from './jumping-clock.ts'
+import { OrderRecorder } from './order-recorder.ts'
 import { Signal } from './waiting.ts'
 
 /** A line of the relay's log. */
@@ -17,11 +18,12 @@ export type LogLine = Readonly<Record<string, unknown>>
 /** The limits are those of `skein relay` unless given: tests of the product run with them. */
 export type TestRelayOptions = Partial<RelayOptions> &
   Pick<RelayOptions, 'plc'> &
-  Pick<StartRelayOptions, 'resolveAddresses'>
+  Pick<StartRelayOptions, 'resolveAddresses' | 'logOptions' | 'onOpen'>
 
 export class TestRelay implements AsyncDisposable {
   readonly #running: RunningRelay
   readonly #signal: Signal
+  readonly #recorder: OrderRecorder
   readonly clock: JumpingClock
   /** The log so far. */
   readonly lines: readonly LogLine[]
@@ -30,17 +32,19 @@ export class TestRelay implements AsyncDisposable {
     running: RunningRelay,
     parts: {
       readonly signal: Signal
+      readonly recorder: OrderRecorder
       readonly clock: JumpingClock
       readonly lines: readonly LogLine[]
     },
   ) {
     this.#running = running
     this.#signal = parts.signal
+    this.#recorder = parts.recorder
     this.clock = parts.clock
     this.lines = parts.lines
   }
 
-  /** Starts a relay; without `data` in a new directory, which goes when the relay does. */
+  /** Starts a relay whose order is watched; without `data` in a new directory, which goes when the relay does. */
   static async start(
     options: TestRelayOptions,
     clock: JumpingClock = new JumpingClock(),
@@ -62,8 +66,19 @@ export class TestRelay implements AsyncDisposable {
       drainTimeout: 0,
       ...options,
     })
-    const running = await startRelay({ ...operator, ...options, logger, clock })
-    return new TestRelay(running, { signal, clock, lines })
+    const recorder = new OrderRecorder(options.logOptions?.storage)
+    const running = await startRelay({
+      ...operator,
+      ...options,
+      logger,
+      clock,
+      logOptions: { ...options.logOptions, storage: recorder.storage },
+      onOpen(parts) {
+        recorder.watch(parts)
+        options.onOpen?.(parts)
+      },
+    })
+    return new TestRelay(running, { signal, recorder, clock, lines })
   }
 
   /** Where it listens, `127.0.0.1:2470`. */
@@ -137,9 +152,14 @@ export class TestRelay implements AsyncDisposable {
     )
   }
 
-  /** Stops as a signal would, and keeps a directory that was given. Safe to call again. */
-  stop(): Promise<void> {
-    return this.#running.stop()
+  /**
+   * Stops as a signal would, and keeps a directory that was given. Safe to call again. Rejects when
+   * something was published or saved before it was durable: see OrderRecorder.
+   */
+  async stop(): Promise<void> {
+    await this.#running.stop()
+    const { violations } = this.#recorder
+    if (violations.length > 0) throw new Error(`out of order: ${violations.join('; ')}`)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -39,7 +39,8 @@ export type StorageHook = (
 /**
  * A file system in memory that forgets like a real one: content that was not synced survives
  * {@link powerCut} by chance, sector by sector, and names survive as a prefix of their changes, as
- * a journalling file system keeps them. A failing write leaves half of its bytes behind.
+ * a journalling file system keeps them. A failing write leaves half of its bytes behind; where it
+ * changes what is there, whole sectors of them.
  */
 export class MemoryStorage implements LogStorage {
   /** Called before each step. */
@@ -183,7 +184,10 @@ class MemoryFile implements LogFile {
     try {
       this.#begin('write')
     } catch (error) {
-      this.#inode.apply({ position, bytes: copy.subarray(0, copy.length >>> 1) })
+      const isChange = position + copy.length <= this.#inode.content.length
+      const half = position + (copy.length >>> 1)
+      const end = isChange ? half - (half % SECTOR_BYTES) : half
+      this.#inode.apply({ position, bytes: copy.subarray(0, Math.max(0, end - position)) })
       throw error
     }
     this.#inode.apply({ position, bytes: copy })
