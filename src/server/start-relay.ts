@@ -20,6 +20,7 @@ import { createRelayMetrics, sampleHosts, type RelayMetrics } from '../ops/relay
 import { relayOptions, type RelayOptions } from '../ops/relay-options.ts'
 import { TemporaryDirectory } from '../ops/temporary-directory.ts'
 import { Relay } from '../relay/relay.ts'
+import { Checkpointer } from '../store/checkpointer.ts'
 import { openDatabase, type Connection } from '../store/database.ts'
 import { IdentityRows } from '../store/identity-rows.ts'
 import { RelayStore } from '../store/relay-store.ts'
@@ -231,6 +232,11 @@ async function openRelay(
     () => openDatabase(join(options.data, STATE_FILE), RELAY_SCHEMA),
     (part) => part.close(),
   )
+  const checkpointer = await lifecycle.open(
+    'checkpoints',
+    () => openCheckpointer(composition, database.connection),
+    (part) => part.close(),
+  )
   const identities = await lifecycle.open(
     'identities',
     () => openIdentities(composition, database.connection),
@@ -248,7 +254,7 @@ async function openRelay(
       Relay.start({
         settings: options,
         log,
-        store: new RelayStore(database.connection),
+        store: new RelayStore(database.connection, () => checkpointer.note()),
         identities,
         verifier,
         http,
@@ -274,6 +280,21 @@ function openLog({ options, clock, logger }: Composition): Promise<EventLog> {
     retainMs: options.replayWindow,
     retainBytes: options.replayBytes === 0 ? Number.MAX_SAFE_INTEGER : options.replayBytes,
     onPurgeError: (error) => logger.warn('log: a purge failed and will be tried again', { error }),
+  })
+}
+
+function openCheckpointer(
+  { options, logger, metrics }: Composition,
+  connection: Connection,
+): Checkpointer {
+  return new Checkpointer({
+    file: join(options.data, STATE_FILE),
+    connection,
+    onPass: ({ pages, held }) => {
+      metrics.checkpoints.add(1, { writers: held ? 'held' : 'free' })
+      logger.debug('store: checkpoint', { pages, held })
+    },
+    onFailed: (error) => logger.warn('store: checkpoints now hold up the relay', { error }),
   })
 }
 
