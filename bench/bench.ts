@@ -11,6 +11,8 @@ export interface BenchContext {
   readonly format: 'text' | 'json'
   /** Prints one line to standard output. */
   readonly print: (line: string) => void
+  /** Options of one benchmark that were given, by name. */
+  readonly values?: Readonly<Record<string, string | undefined>>
 }
 
 /** The middle of the values, of which there is at least one; the upper one of two. */

@@ -2,10 +2,11 @@
 import { parseArgs } from 'node:util'
 
 import { messageOf } from '../src/lib/errors.ts'
-import type { Bench } from './bench.ts'
+import type { Bench, BenchContext } from './bench.ts'
 import { consumerBench } from './consumer.ts'
 import { decodeBench } from './decode.ts'
 import { hostBench } from './host.ts'
+import { scaleBench } from './scale.ts'
 import { simBench } from './sim.ts'
 import { verifyBench } from './verify.ts'
 
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   decode: decodeBench,
   consumer: consumerBench,
   host: hostBench,
+  scale: scaleBench,
   sim: simBench,
 }
 
@@ -28,12 +30,14 @@ const HELP = [
   '',
   '  --json    print one JSON object',
   '  --help    print this',
+  '  --accounts, --hosts, --commits N    of scale',
 ].join('\n')
 
 interface Arguments {
   readonly names: readonly string[]
   readonly format: 'text' | 'json'
   readonly isHelp: boolean
+  readonly values: NonNullable<BenchContext['values']>
 }
 
 /** Null when the arguments are not understood; what is wrong has been printed. */
@@ -41,10 +45,17 @@ function readArguments(): Arguments | null {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        accounts: { type: 'string' },
+        hosts: { type: 'string' },
+        commits: { type: 'string' },
+      },
     })
-    const format = values.json === true ? 'json' : 'text'
-    return { names: positionals, format, isHelp: values.help === true }
+    const { json, help, ...rest } = values
+    const format = json === true ? 'json' : 'text'
+    return { names: positionals, format, isHelp: help === true, values: rest }
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n\n${HELP}\n`)
     return null
@@ -66,7 +77,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${problem}\n\n${HELP}\n`)
     return 2
   }
-  await bench.run({ format: options.format, print })
+  await bench.run({ format: options.format, print, values: options.values })
   return 0
 }
 

@@ -59,7 +59,11 @@ export class Checkpointer {
   /** Resolves when the thread has ended and holds the file no longer. */
   async close(): Promise<void> {
     this.#isClosed = true
-    if (this.#worker !== null) this.#send(this.#worker, 'end')
+    if (this.#worker !== null) {
+      // Until now it kept no process running; now somebody waits for it.
+      this.#worker.ref()
+      this.#send(this.#worker, 'end')
+    }
     await this.#ended
   }
 
