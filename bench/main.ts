@@ -30,7 +30,7 @@ const HELP = [
   '',
   '  --json    print one JSON object',
   '  --help    print this',
-  '  --accounts, --hosts, --commits N    of scale',
+  '  --accounts, --hosts, --commits, --rate, --seconds N    of scale',
 ].join('\n')
 
 interface Arguments {
@@ -51,6 +51,8 @@ function readArguments(): Arguments | null {
         accounts: { type: 'string' },
         hosts: { type: 'string' },
         commits: { type: 'string' },
+        rate: { type: 'string' },
+        seconds: { type: 'string' },
       },
     })
     const { json, help, ...rest } = values

@@ -71,8 +71,8 @@ export async function buildState(
 ): Promise<void> {
   const database = await openDatabase(file, RELAY_SCHEMA)
   const { connection } = database
-  // Nothing of value: if it fails it is made anew.
-  connection.pragma('journal_mode = OFF')
+  // Nothing of value, so nothing waits for the disk: if it fails it is made anew.
+  connection.pragma('journal_mode = DELETE')
   connection.pragma('synchronous = OFF')
   connection.pragma('foreign_keys = OFF')
   connection.pragma(`cache_size = -${BUILD_CACHE_KIB}`)
@@ -82,7 +82,6 @@ export async function buildState(
     addIdentities(connection, state, keys)
     countAccounts(connection)
   })()
-  connection.exec('analyze')
   connection.pragma('journal_mode = WAL')
   database.close()
 }

@@ -31,12 +31,22 @@ const SIGNERS = 120_000
 const KEPT_MS = 12 * 3_600_000
 /** Raised whenever what is made changes. */
 const FORMAT = 1
+/** How long the load lasts at most. */
+const SECONDS = 60
 const POLL_MS = 2_000
 const PATIENCE_MS = 10 * 60_000
 
 export const scaleBench: Bench = {
-  summary: 'a relay with 5,000,000 accounts and 5,000 hosts (--accounts, --hosts, --commits)',
+  summary:
+    'a relay with 5,000,000 accounts and 5,000 hosts (--accounts --hosts --commits --rate --seconds)',
   run,
+}
+
+/** How traffic is offered. */
+interface Load {
+  /** Commits a second; null for as many as are taken. */
+  readonly rate: number | null
+  readonly seconds: number
 }
 
 interface Built extends ScaleState {
@@ -52,6 +62,8 @@ interface Run {
   readonly stall_ms_while_starting: number
   readonly commits_per_s: number
   readonly commits: number
+  /** Null for as many as are taken. */
+  readonly commits_offered_per_s: number | null
   readonly cpu_us_per_commit: number
   readonly stall_ms_under_load: number
   readonly stall_p99_ms_under_load: number
@@ -73,13 +85,17 @@ async function run({ format, print, values = {} }: BenchContext): Promise<void> 
     activeHosts: ACTIVE_HOSTS,
   }
   const built = await build(state)
+  const load: Load = {
+    rate: values['rate'] === undefined ? null : integer(values['rate'], 0),
+    seconds: integer(values['seconds'], SECONDS),
+  }
   const directory = mkdtempSync(join(tmpdir(), 'skein-scale-run-'))
   try {
     const file = join(directory, 'state.sqlite')
     copyFileSync(join(built.directory, 'state.sqlite'), file)
     const diskBytes = statSync(file).size
     sayState(say, built, diskBytes)
-    const relay = await runRelay(built, directory)
+    const relay = await runRelay(built, directory, load)
     sayRelay(say, relay, state)
     const lookups = await measureLookups(directory, state)
     sayLookups(say, lookups)
@@ -116,8 +132,11 @@ async function build(state: ScaleState): Promise<Built> {
 
 // ---- What is measured
 
-async function runRelay(built: Built, directory: string): Promise<Run> {
-  await using hosts = new ScaleProcess('./scale-hosts.ts', [join(built.directory, 'traffic')])
+async function runRelay(built: Built, directory: string, { rate, seconds }: Load): Promise<Run> {
+  await using hosts = new ScaleProcess('./scale-hosts.ts', [
+    join(built.directory, 'traffic'),
+    ...(rate === null ? [] : [String(rate)]),
+  ])
   const { frames } = (await hosts.next()) as { readonly frames: number }
   const args = [directory, `http://localhost:${FIRST_PORT}`]
   const first = await start(args, async (relay, booted) => {
@@ -125,21 +144,22 @@ async function runRelay(built: Built, directory: string): Promise<Run> {
     const stream = await Stream.open(booted.address)
     const before = (await relay.ask('figures')) as RelayFigures
     hosts.send('start')
-    const perSecond = await stream.count(frames)
+    const counted = await stream.count(frames, seconds)
     const after = (await relay.ask('figures')) as RelayFigures
     stream.close()
-    return { tried, perSecond, before, after }
+    return { tried, counted, before, after }
   })
   const again = await start(args, () => Promise.resolve(null))
-  const { tried, perSecond, before, after } = first.found
+  const { tried, counted, before, after } = first.found
   return {
     boot_s: rounded(first.bootSeconds),
     rss_mib_after_boot: Math.round(first.booted.rssMib),
     hosts_tried_s: rounded(tried.seconds),
     stall_ms_while_starting: Math.round(tried.stallMs),
-    commits_per_s: Math.round(perSecond),
-    commits: frames,
-    cpu_us_per_commit: Math.round(((after.cpuMs - before.cpuMs) * 1_000) / frames),
+    commits_per_s: Math.round(counted.perSecond),
+    commits: counted.commits,
+    commits_offered_per_s: rate,
+    cpu_us_per_commit: Math.round(((after.cpuMs - before.cpuMs) * 1_000) / counted.commits),
     stall_ms_under_load: Math.round(after.stallMs),
     stall_p99_ms_under_load: Math.round(after.stallP99Ms),
     rss_mib_peak: Math.round(after.rssPeakMib),
@@ -189,6 +209,11 @@ function metric({ metrics }: RelayFigures, name: string): number {
   return line === undefined ? 0 : Number(line.slice(name.length))
 }
 
+interface Counted {
+  readonly commits: number
+  readonly perSecond: number
+}
+
 /** A subscriber that counts. */
 class Stream {
   readonly #socket: WebSocket
@@ -203,20 +228,20 @@ class Stream {
     return new Stream(socket)
   }
 
-  /** Messages a second until `frames` have come, from now on. */
-  count(frames: number): Promise<number> {
+  /** Counts messages from now on until `frames` have come, or for `seconds`. */
+  async count(frames: number, seconds: number): Promise<Counted> {
     const startedMs = performance.now()
-    let came = 0
-    return new Promise((resolve, reject) => {
+    let commits = 0
+    const all = new Promise<void>((resolve, reject) => {
       this.#socket.on('message', () => {
-        came++
-        if (came === frames) resolve((frames * 1_000) / (performance.now() - startedMs))
+        commits++
+        if (commits === frames) resolve()
       })
-      this.#socket.once('close', () => reject(new Error(`the stream ended after ${came}`)))
-      void setTimeout(PATIENCE_MS, undefined, { ref: false }).then(() =>
-        reject(new Error(`${came} of ${frames} events came in time`)),
-      )
+      this.#socket.once('close', () => reject(new Error(`the stream ended after ${commits}`)))
     })
+    await Promise.race([all, setTimeout(seconds * 1_000, undefined, { ref: false })])
+    assert(commits > 0, 'commits come through')
+    return { commits, perSecond: (commits * 1_000) / (performance.now() - startedMs) }
   }
 
   close(): void {
@@ -255,7 +280,9 @@ function sayRelay(say: Say, found: Run, state: ScaleState): void {
   )
   say(`  hosts               all ${count(state.hosts)} tried after ${found.hosts_tried_s} s`)
   say(`  longest stall       ${found.stall_ms_while_starting} ms meanwhile`)
-  say(`${count(found.commits)} commits of as many accounts, spread over all`)
+  const rate = found.commits_offered_per_s
+  const offered = rate === null ? 'as fast as they are taken' : `${count(rate)}/s offered`
+  say(`${count(found.commits)} commits of as many accounts, spread over all, ${offered}`)
   say(
     `  taken in            ${count(found.commits_per_s)} commits/s, all of them seen by a subscriber`,
   )
