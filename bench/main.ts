@@ -32,6 +32,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     summary: 'signed commits and exports of a repository host, beside @atproto/repo',
     load: async () => (await import('./host.ts')).hostBench,
   },
+  scale: {
+    summary: 'a relay with millions of accounts and thousands of hosts',
+    load: async () => (await import('./scale.ts')).scaleBench,
+  },
   sim: {
     summary: 'signing and replaying the traffic of a simulated network',
     load: async () => (await import('./sim.ts')).simBench,

@@ -22,6 +22,7 @@ import {
   parseMultikey,
   parseVerificationMethodKey,
   type PublicKey,
+  publicKeyFromKept,
   publicKeyFromPoint,
   publicKeysEqual,
 } from './public-key.ts'
@@ -102,6 +103,18 @@ for (const curve of CURVES) {
     const other = curve === 'k256' ? 'p256' : 'k256'
     assert.equal(publicKeyFromPoint(other, point), null)
     assert.equal(parseLegacyKey(LEGACY_TYPE[other], multibase(toHex(point))), null)
+  })
+
+  test(`${curve}: a kept key is the same key, and what has not its form is none`, () => {
+    const key = PrivateKey.generate(curve).publicKey
+    const kept = publicKeyFromKept(curve, key.bytes)
+    assert.deepEqual(kept, key)
+    assert.notEqual(kept?.bytes, key.bytes, 'a copy')
+    assert.equal(publicKeyFromKept(curve, uncompressed(key)), null)
+    assert.equal(publicKeyFromKept(curve, key.bytes.subarray(0, 32)), null)
+    for (const first of [0, 1, 4, 255]) {
+      assert.equal(publicKeyFromKept(curve, Uint8Array.of(first, ...key.bytes.slice(1))), null)
+    }
   })
 
   test(`${curve}: what has another prefix, size or codec is not a multikey`, () => {

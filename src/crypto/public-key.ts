@@ -15,7 +15,7 @@ import {
 
 /**
  * A point that lies on its curve. Made only by the functions of this file and by `PrivateKey`;
- * verifiers rely on that, and remember work done for a key by the identity of this object, so keep
+ * verifiers remember work done for a key by the identity of this object, so keep
  * one object for as long as the key is in use.
  */
 export interface PublicKey {
@@ -92,11 +92,14 @@ export function publicKeyFromPoint(curve: Curve, point: Uint8Array): PublicKey |
 }
 
 /**
- * The key that had these 33 bytes, which this process has read off it: they are not checked. The
- * bytes are copied.
+ * A key from a compressed point that was a key's `bytes` before, and was kept since. Only the form
+ * is looked at, which takes a hundredth of the time: 33 bytes, 02 or 03 first, else null. Under a
+ * key that was damaged meanwhile every signature is invalid. The bytes are copied.
  */
-export function restorePublicKey(curve: Curve, compressed: Uint8Array): PublicKey {
-  return Object.freeze({ curve, bytes: new Uint8Array(compressed) })
+export function publicKeyFromKept(curve: Curve, point: Uint8Array): PublicKey | null {
+  const isCompressed = point[0] === 2 || point[0] === 3
+  if (point.length !== COMPRESSED_POINT_BYTES || !isCompressed) return null
+  return Object.freeze({ curve, bytes: new Uint8Array(point) })
 }
 
 /** The multikey text of `key`. */

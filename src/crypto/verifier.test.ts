@@ -10,6 +10,7 @@ import { seededRandom } from '../lib/random.ts'
 import type { BackendLoader } from './backend.ts'
 import { type Curve, CURVES, ORDER_BOUNDS, SCALAR_BYTES } from './curve.ts'
 import { PrivateKey } from './private-key.ts'
+import { publicKeyFromKept, publicKeyFromPoint } from './public-key.ts'
 import { runtime as nodeRuntime } from './runtime.node.ts'
 import type { Runtime } from './runtime.ts'
 import { runtime as webRuntime } from './runtime.web.ts'
@@ -52,6 +53,20 @@ for (const { name, curve, verifier } of await loadEveryVerifier()) {
   test(`${name}: refuses a high S that the mathematics accepts`, async () => {
     const high = withHighS(curve, signature)
     assert.equal(await verdict(verifier, key.publicKey, message, high), 'signature-high-s')
+  })
+
+  test(`${name}: under a kept key that is no point any more, nothing is valid`, async () => {
+    const kept = must(publicKeyFromKept(curve, key.publicKey.bytes), 'kept key')
+    assert.equal(await verdict(verifier, kept, message, signature), 'ok')
+    let off = 0
+    for (let change = 1; change < 40; change++) {
+      const bytes = new Uint8Array(kept.bytes)
+      bytes[32] = (bytes[32] ?? 0) ^ change
+      const damaged = must(publicKeyFromKept(curve, bytes), 'key of the right form')
+      if (publicKeyFromPoint(curve, bytes) === null) off++
+      assert.equal(await verdict(verifier, damaged, message, signature), 'signature-invalid')
+    }
+    assert.ok(off > 0, 'some of them are not on the curve')
   })
 
   test(`${name}: refuses other messages, keys and curves`, async () => {

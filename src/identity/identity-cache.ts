@@ -1,7 +1,7 @@
 /** What is known about DIDs: identities in memory and on disk, refusals in memory only. */
 
 import { LRUCache } from 'lru-cache'
-import { publicKeyFromPoint, publicKeysEqual } from '../crypto/public-key.ts'
+import { publicKeyFromKept, publicKeysEqual } from '../crypto/public-key.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createEntryCache } from '../lib/entry-cache.ts'
 import { parseHostname } from './hostname.ts'
@@ -88,6 +88,11 @@ export class IdentityCache {
     this.#refusals = createEntryCache(this.#limits.refusalsMax)
   }
 
+  /** Estimated memory of the identities, bytes. */
+  get bytes(): number {
+    return this.#memory.calculatedSize
+  }
+
   /** The identity if it is in memory and current. */
   peek(did: string): Identity | undefined {
     const entry = this.#memory.get(did)
@@ -101,7 +106,7 @@ export class IdentityCache {
       return { identity: entry.identity, source: 'memory', isFresh: this.#isFresh(entry) }
     }
     const row = this.#store?.get(did)
-    const stored = row === undefined ? null : identityOfRow(row)
+    const stored = row === undefined ? null : this.#identityOfRow(row)
     if (stored === null) return undefined
     const loaded = this.#remember(stored, false)
     if (this.#age(loaded) >= this.#limits.usableMs) return undefined
@@ -161,6 +166,30 @@ export class IdentityCache {
     return entry
   }
 
+  /** Null when the row makes no sense: the DID is then asked for again, and the row replaced. */
+  #identityOfRow(row: StoredIdentity): Identity | null {
+    const signingKey = row.key === null ? null : publicKeyFromKept(row.key.curve, row.key.bytes)
+    if (row.key !== null && signingKey === null) return null
+    const host = row.pdsEndpoint === null ? null : this.#hostOfRow(row.pdsEndpoint)
+    if (row.pdsEndpoint !== null && host === null) return null
+    return {
+      did: row.did,
+      signingKey,
+      pdsEndpoint: host?.endpoint ?? null,
+      pdsHostname: host?.hostname ?? null,
+      handle: row.handle,
+      fetchedAtMs: row.fetchedAtMs,
+    }
+  }
+
+  /** Most accounts share few hosts, whose addresses are parsed once. */
+  #hostOfRow(endpoint: string): HostTexts | null {
+    const known = this.#hosts.get(endpoint)
+    if (known !== undefined) return known
+    const parsed = parseHostname(endpoint, { allowPrivateNetwork: true })
+    return parsed.ok ? parsed.value : null
+  }
+
   #shareHost({ pdsEndpoint, pdsHostname }: Identity): HostTexts | null {
     if (pdsEndpoint === null || pdsHostname === null) return null
     const known = this.#hosts.get(pdsEndpoint)
@@ -189,22 +218,5 @@ function rowOfIdentity(identity: Identity, fetchedAtMs: number): StoredIdentity 
     pdsEndpoint,
     handle,
     fetchedAtMs: Math.min(identity.fetchedAtMs, fetchedAtMs),
-  }
-}
-
-/** Null when the row makes no sense: the DID is then asked for again, and the row replaced. */
-function identityOfRow(row: StoredIdentity): Identity | null {
-  const signingKey = row.key === null ? null : publicKeyFromPoint(row.key.curve, row.key.bytes)
-  if (row.key !== null && signingKey === null) return null
-  const endpoint = row.pdsEndpoint
-  const host = endpoint === null ? null : parseHostname(endpoint, { allowPrivateNetwork: true })
-  if (host !== null && !host.ok) return null
-  return {
-    did: row.did,
-    signingKey,
-    pdsEndpoint: host?.value.endpoint ?? null,
-    pdsHostname: host?.value.hostname ?? null,
-    handle: row.handle,
-    fetchedAtMs: row.fetchedAtMs,
   }
 }

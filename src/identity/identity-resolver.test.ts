@@ -338,11 +338,16 @@ test('a document without a key or host resolves, and shows the lack', async () =
 })
 
 test('memory is bounded by estimated size', async () => {
-  const { plc, resolver } = setUp({ memoryBytesMax: 20_000 })
+  const { plc, seen, resolver } = setUp({ memoryBytesMax: 20_000 })
   for (let i = 0; i < 200; i++) await resolver.resolve(plcDid(i))
-  let kept = 0
-  for (let i = 0; i < 200; i++) if (resolver.peek(plcDid(i)) !== undefined) kept++
+  assert.ok(resolver.cacheBytes > 10_000 && resolver.cacheBytes <= 20_000)
+  seen.length = 0
+  // The newest first: what is read from disk takes the place of others.
+  for (let i = 199; i >= 0; i--) assert.ok(resolver.peek(plcDid(i)) !== undefined)
+  const kept = seen.filter((line) => line === 'memory fresh').length
   assert.ok(kept > 10 && kept < 60, String(kept))
+  assert.equal(seen.filter((line) => line === 'disk fresh').length, 200 - kept)
+  assert.ok(resolver.cacheBytes <= 20_000)
   assert.ok((await resolver.resolve(plcDid(0))).ok)
   assert.equal(plc.asked, 200, 'what memory gave up, disk has')
 })

@@ -99,11 +99,28 @@ export class IdentityResolver {
     this.#webQueue = new LookupQueue(this.#limits.webQueue)
   }
 
-  /** The identity if it is in memory and current; for the hot path. Counts as an answer given. */
+  /**
+   * The identity if it is current, in memory or on disk; for the hot path, where an event that has
+   * to wait costs far more than a row that is read. Counts as an answer given. Throws if the store
+   * fails.
+   */
   peek(did: string): Identity | undefined {
-    const identity = this.#cache.peek(did)
-    if (identity !== undefined) this.#options.hooks?.onLookup?.('memory', 'fresh')
-    return identity
+    const known = this.#cache.peek(did)
+    if (known !== undefined) {
+      this.#options.hooks?.onLookup?.('memory', 'fresh')
+      return known
+    }
+    // After `close` the store is not used; what is no DID is not looked for.
+    if (this.#stop.signal.aborted || !isAtprotoDid(did)) return undefined
+    const cached = this.#cache.find(did)
+    if (cached?.isFresh !== true) return undefined
+    this.#options.hooks?.onLookup?.(cached.source, 'fresh')
+    return cached.identity
+  }
+
+  /** Estimated memory of the identities kept at hand, bytes. */
+  get cacheBytes(): number {
+    return this.#cache.bytes
   }
 
   /**

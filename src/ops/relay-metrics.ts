@@ -127,6 +127,28 @@ export const RELAY_METRICS = {
     help: 'Known accounts by state: active or inactive.',
     labels: ['state'],
   },
+  accountLookups: {
+    kind: 'counter',
+    name: 'skein_account_lookups_total',
+    help: 'Look-ups of accounts by source: memory or disk.',
+    labels: ['source'],
+  },
+  accountCacheBytes: {
+    kind: 'gauge',
+    name: 'skein_account_cache_bytes',
+    help: 'Estimated memory of the accounts kept at hand.',
+  },
+  hostsToStart: {
+    kind: 'gauge',
+    name: 'skein_hosts_to_start',
+    help: 'Known hosts that the relay has not tried to connect to since its start.',
+  },
+  checkpoints: {
+    kind: 'counter',
+    name: 'skein_checkpoints_total',
+    help: 'Passes over the write-ahead log of the state, by whether writers were held or free.',
+    labels: ['writers'],
+  },
   batchEvents: {
     kind: 'histogram',
     name: 'skein_sequencer_batch_events',
@@ -213,6 +235,11 @@ export const RELAY_METRICS = {
     name: 'skein_identity_lookups_total',
     help: 'Identity look-ups by source (memory, disk, network) and outcome.',
     labels: ['source', 'outcome'],
+  },
+  identityCacheBytes: {
+    kind: 'gauge',
+    name: 'skein_identity_cache_bytes',
+    help: 'Estimated memory of the identities kept at hand.',
   },
   identityOverflows: {
     kind: 'counter',

@@ -24,7 +24,7 @@ test('a row that the store does not hold yet is the account’s state until it d
   store.apply({ accounts: [second], hosts: [], appliedSeq: 2 })
   accounts.release('did:plc:new')
   accounts.release('did:plc:new')
-  assert.equal(accounts.get('did:plc:new'), second)
+  assert.deepEqual(accounts.get('did:plc:new'), second)
   assert.deepEqual(new Accounts(store).get('did:plc:new'), second)
 })
 

@@ -2,41 +2,60 @@
  * The accounts as the newest verified event leaves them. Rows that the log does not hold durably
  * yet are pinned here; the rest is a cache over the store.
  */
-import { createEntryCache } from '../lib/entry-cache.ts'
 import type { AccountRow, RelayStore } from '../store/relay-store.ts'
+import { AccountCache } from './account-cache.ts'
 
-/** Accounts kept in memory: about 100 MiB. */
-const ACCOUNTS_CACHED_MAX = 200_000
+/** What applies unless the operator says otherwise (`--account-cache-bytes`). */
+const CACHE_BYTES_MAX = 64 * 1024 * 1024
 
 /** Reads and replaces account rows. Not aware of events: who calls decides what a row says. */
 export class Accounts {
   readonly #store: RelayStore
-  readonly #cache = createEntryCache<string, AccountRow>(ACCOUNTS_CACHED_MAX)
+  readonly #cache: AccountCache
   /** Rows ahead of the store, each with how many batches still carry it. */
   readonly #pinned = new Map<string, { row: AccountRow; batches: number }>()
-  readonly #activeByHost: Map<number, number>
-  readonly #allByHost: Map<number, number>
+  readonly #activeByHost = new Map<number, number>()
+  readonly #allByHost = new Map<number, number>()
   #lastId: number
-  #active: number
-  #inactive: number
+  #active = 0
+  #inactive = 0
+  #fromMemory = 0
+  #fromDisk = 0
 
-  constructor(store: RelayStore) {
+  /** @param cacheBytesMax Estimated memory of the rows that are kept at hand, bytes. */
+  constructor(store: RelayStore, cacheBytesMax: number = CACHE_BYTES_MAX) {
     this.#store = store
-    this.#activeByHost = store.activeAccounts()
-    this.#allByHost = store.allAccounts()
+    this.#cache = new AccountCache(cacheBytesMax)
     this.#lastId = store.lastAccountId()
-    const { active, inactive } = store.accountCounts()
-    this.#active = active
-    this.#inactive = inactive
+    for (const [hostId, { all, active, served }] of store.accountCounts()) {
+      this.#allByHost.set(hostId, all)
+      this.#activeByHost.set(hostId, active)
+      this.#active += served
+      this.#inactive += all - served
+    }
+  }
+
+  /** Estimated memory of the cache, bytes. */
+  get cacheBytes(): number {
+    return this.#cache.bytes
+  }
+
+  /** Look-ups that rows ahead of the store did not answer, since the start. */
+  get lookups(): { readonly memory: number; readonly disk: number } {
+    return { memory: this.#fromMemory, disk: this.#fromDisk }
   }
 
   get(did: string): AccountRow | null {
     const pinned = this.#pinned.get(did)
     if (pinned !== undefined) return pinned.row
     const cached = this.#cache.get(did)
-    if (cached !== undefined) return cached
+    if (cached !== undefined) {
+      this.#fromMemory++
+      return cached
+    }
+    this.#fromDisk++
     const stored = this.#store.account(did)
-    if (stored !== null) this.#cache.set(did, stored)
+    if (stored !== null) this.#cache.set(stored)
     return stored
   }
 
@@ -78,7 +97,7 @@ export class Accounts {
     pinned.batches--
     if (pinned.batches > 0) return
     this.#pinned.delete(did)
-    this.#cache.set(did, pinned.row)
+    this.#cache.set(pinned.row)
   }
 
   /** Accounts of a host that are active there: what its limit counts. */

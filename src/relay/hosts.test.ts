@@ -6,6 +6,7 @@ import { must } from '../lib/assert.ts'
 import { seededRandom } from '../lib/random.ts'
 import { encodeMessageFrame } from '../stream/own-frames.ts'
 import type { TransportListener } from '../stream/transport.ts'
+import { STARTS_PER_SECOND } from './connect-pacer.ts'
 import { Hosts } from './hosts.ts'
 import { openMemoryStore } from './testing/fixtures.ts'
 
@@ -107,5 +108,73 @@ test('I9: a host that is added while all are held back waits with them, and gets
   add('later.example.com').open()
   must(connections.get('later.example.com'), 'a connection').send(1)
   assert.deepEqual(arrived.slice(3), ['late.example.com 2', 'later.example.com 1'])
+  await hosts.stop()
+})
+
+const unexpected = (reason: string): void => assert.fail(reason)
+
+test('after a start hosts are connected to at a pace, those that spoke last first', async () => {
+  using memory = await openMemoryStore()
+  const clock = createFakeClock()
+  const count = 500
+  for (let i = 1; i <= count; i++) memory.addHost(`pds${i}.example.com`)
+  const nowMs = clock.nowMs()
+  const progress = Array.from({ length: count }, (_, i) => ({
+    id: i + 1,
+    epoch: 0,
+    cursor: 5,
+    aheadFromSeq: null,
+    lastEventAtMs: i % 7 === 0 ? null : nowMs - 1_000_000 + i,
+  }))
+  memory.store.apply({ accounts: [], hosts: progress, appliedSeq: 0 })
+  memory.store.setBanned(9, 'banned')
+  // One waits out its backoff, and takes nobody's turn.
+  memory.store.setBackoff(10, 3, nowMs + 1_000)
+  const connected: number[] = []
+  const hosts = new Hosts({
+    store: memory.store,
+    transport: {
+      connect(url, listener) {
+        connected.push(Number(/pds(\d+)\./u.exec(url)?.[1]))
+        const connection = new FakeConnection(listener)
+        connection.open()
+        return connection
+      },
+    },
+    clock,
+    random: seededRandom(1),
+    eventsPerSecond: 1_000,
+    hostAccountLimit: 1_000,
+    newHostsFrom: 'oldest',
+    activeAccounts: () => 0,
+    events: () => ({
+      onArrival: ({ hostSeq }) => unexpected(String(hostSeq)),
+      onReceived: () => undefined,
+      onDropped: unexpected,
+      onConnection: () => undefined,
+      onNotice: () => undefined,
+    }),
+    onFailed: (error) => unexpected(String(error)),
+  })
+  const rows = memory.store.hosts()
+  const place = { epoch: 0, cursor: 5, ahead: new Map<number, number>() }
+  hosts.start(rows, new Map(rows.map(({ id }) => [id, place])))
+  assert.equal(connected.length, STARTS_PER_SECOND)
+  assert.equal(hosts.toStart, count - 2 - STARTS_PER_SECOND)
+  const lately = progress
+    .filter(({ id, lastEventAtMs }) => lastEventAtMs !== null && id !== 9 && id !== 10)
+    .map(({ id }) => id)
+    .reverse()
+  assert.deepEqual(connected, lately.slice(0, STARTS_PER_SECOND))
+  await hosts.ban('pds1.example.com')
+  clock.advance(1_000)
+  assert.ok(connected.length <= 2 * STARTS_PER_SECOND + 1)
+  assert.ok(connected.includes(10), 'its backoff is over')
+  clock.advance(5_000)
+  assert.equal(hosts.toStart, 0)
+  const all = new Set(connected)
+  assert.equal(all.size, count - 2, 'all but the banned')
+  assert.ok(!all.has(9) && !all.has(1))
+  assert.equal(connected.length, all.size, 'each once')
   await hosts.stop()
 })

@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { HostProgress, HostRow, RelayStore } from '../store/relay-store.ts'
 import type { Transport } from '../stream/transport.ts'
+import { ConnectPacer } from './connect-pacer.ts'
 import { HostLink, type HostLinkEvents } from './host-link.ts'
 import { hostStatus } from './host-status.ts'
 import type { SequencePlace } from './host-sequence.ts'
@@ -48,16 +49,27 @@ export class Hosts {
   readonly #byName = new Map<string, Host>()
   /** Hosts whose place may differ from what the store holds. */
   readonly #moved = new Set<number>()
+  readonly #pacer: ConnectPacer
   #held = false
 
   constructor(options: HostsOptions) {
     this.#options = options
+    this.#pacer = new ConnectPacer(options.clock)
   }
 
-  /** Takes up the hosts of the store and connects to those that are not banned. */
+  /**
+   * Takes up the hosts of the store, and connects to those that are not banned as fast as the pacer
+   * lets it: those that spoke last come first, since most of the traffic is theirs.
+   */
   start(rows: readonly HostRow[], places: ReadonlyMap<number, SequencePlace>): void {
     for (const row of rows) this.#open(row, must(places.get(row.id), 'place of a host'))
-    for (const { link, banned } of this.#byId.values()) if (!banned) link.start()
+    const order = rows.toSorted((a, b) => (b.lastEventAtMs ?? 0) - (a.lastEventAtMs ?? 0))
+    for (const row of order) if (!row.banned) this.#start(row)
+  }
+
+  /** Hosts that have not been tried since the start. */
+  get toStart(): number {
+    return this.#pacer.waiting
   }
 
   /** Adds a host that is not known, and connects to it. */
@@ -69,7 +81,8 @@ export class Hosts {
       createdAtMs: clock.nowMs(),
       requested: origin === 'requested',
     })
-    this.#open(row, { epoch: 0, cursor: null, ahead: new Map() }).link.start()
+    this.#open(row, { epoch: 0, cursor: null, ahead: new Map() })
+    this.#start(row)
   }
 
   has(hostname: string): boolean {
@@ -95,6 +108,7 @@ export class Hosts {
     const host = this.#byName.get(hostname)
     if (host === undefined) return false
     host.banned = true
+    this.#pacer.drop(host.link.id)
     this.#options.store.setBanned(host.link.id, 'banned')
     await host.link.stop()
     return true
@@ -116,6 +130,7 @@ export class Hosts {
   }
 
   async stop(): Promise<void> {
+    this.#pacer.stop()
     await Promise.all([...this.#byId.values()].map(({ link }) => link.stop()))
   }
 
@@ -159,11 +174,20 @@ export class Hosts {
     return { hostname, status, cursor, accounts, pending, lagMs }
   }
 
+  #start({ id, nextAttemptAtMs }: HostRow): void {
+    const link = must(this.link(id), 'link of a host')
+    // One that waits out its backoff is not being connected to yet: nothing is to be paced.
+    const isWaiting = nextAttemptAtMs !== null && nextAttemptAtMs > this.#options.clock.nowMs()
+    if (isWaiting) link.start()
+    else this.#pacer.add(id, () => link.start())
+  }
+
   #open(row: HostRow, place: SequencePlace): Host {
     const { store, newHostsFrom, events, onFailed } = this.#options
     // The name was accepted when the host was added, under whatever policy held then.
     const parsed = parseHostname(row.endpoint, { allowPrivateNetwork: true })
     const address = must(parsed.ok ? parsed.value : null, 'endpoint of a stored host')
+    const owner = events(row.hostname)
     const link = new HostLink({
       row,
       webSocketUrl: address.webSocketUrl,
@@ -174,7 +198,11 @@ export class Hosts {
       clock: this.#options.clock,
       random: this.#options.random,
       events: {
-        ...events(row.hostname),
+        ...owner,
+        onConnection: (outcome, detail) => {
+          this.#pacer.ended(row.id)
+          owner.onConnection(outcome, detail)
+        },
         onBackoff: ({ attempt, nextAttemptAtMs }) => {
           try {
             store.setBackoff(row.id, attempt, nextAttemptAtMs)

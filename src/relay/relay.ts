@@ -34,6 +34,7 @@ export interface RelaySettings {
   readonly newHostsFrom: 'oldest' | 'live'
   readonly hostAccountLimit: number
   readonly hostEventsPerSecond: number
+  readonly accountCacheBytes: number
   readonly allowPrivateNetwork: boolean
 }
 
@@ -78,6 +79,8 @@ export class Relay implements RelayView {
   #retainedAtMs: number
   #retaining: Promise<void> = Promise.resolve()
   #held = false
+  /** Look-ups of accounts that the metrics have. */
+  #counted = { memory: 0, disk: 0 }
   #failure: Error | null = null
   #stopping: Promise<void> | null = null
 
@@ -130,7 +133,7 @@ export class Relay implements RelayView {
     const rows = store.hosts()
     checkBelonging(log, rows.length)
     const appliedSeq = store.appliedSeq()
-    const accounts = new Accounts(store)
+    const accounts = new Accounts(store, options.settings.accountCacheBytes)
     const recovered = await catchUpState(log, store, accounts)
     if (recovered > 0) logger.info('relay: caught up from the log', { events: recovered })
     const places = await hostPlaces(log, rows, appliedSeq)
@@ -223,7 +226,7 @@ export class Relay implements RelayView {
 
   /** Sets the gauges that are read off at a scrape. */
   sampleGauges(): void {
-    const { metrics, log, verifier } = this.#options
+    const { metrics, log, verifier, identities } = this.#options
     const deferred = this.#admission.deferred
     metrics.deferredEvents.set(deferred.events)
     metrics.deferredBytes.set(deferred.bytes)
@@ -233,6 +236,13 @@ export class Relay implements RelayView {
     const { active, inactive } = this.#accounts.counts()
     metrics.accounts.set(active, { state: 'active' })
     metrics.accounts.set(inactive, { state: 'inactive' })
+    metrics.accountCacheBytes.set(this.#accounts.cacheBytes)
+    metrics.identityCacheBytes.set(identities.cacheBytes)
+    metrics.hostsToStart.set(this.#hosts.toStart)
+    const { memory, disk } = this.#accounts.lookups
+    metrics.accountLookups.add(memory - this.#counted.memory, { source: 'memory' })
+    metrics.accountLookups.add(disk - this.#counted.disk, { source: 'disk' })
+    this.#counted = { memory, disk }
     const { firstSeq, publishedSeq, bytes, segments } = log.stats
     metrics.logFirstSeq.set(firstSeq)
     metrics.logLastSeq.set(publishedSeq)

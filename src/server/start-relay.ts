@@ -22,6 +22,7 @@ import { createRelayMetrics, sampleHosts, type RelayMetrics } from '../ops/relay
 import { relayOptions, type RelayOptions } from '../ops/relay-options.ts'
 import { TemporaryDirectory } from '../ops/temporary-directory.ts'
 import { Relay } from '../relay/relay.ts'
+import { Checkpointer } from '../store/checkpointer.ts'
 import { openDatabase, type Connection } from '../store/database.ts'
 import { IdentityRows } from '../store/identity-rows.ts'
 import { RelayStore } from '../store/relay-store.ts'
@@ -253,7 +254,12 @@ async function openRelay(
   )
   crashPoint('start.database-opened')
   const { connection } = database
-  const store = new RelayStore(connection)
+  const checkpointer = await lifecycle.open(
+    'checkpoints',
+    () => openCheckpointer(composition, connection),
+    (part) => part.close(),
+  )
+  const store = new RelayStore(connection, () => checkpointer.note())
   composition.given.onOpen?.({ log, store, connection })
   const identities = await lifecycle.open(
     'identities',
@@ -300,6 +306,21 @@ function openLog({ options, clock, logger, given }: Composition): Promise<EventL
     retainMs: options.replayWindow,
     retainBytes: options.replayBytes === 0 ? Number.MAX_SAFE_INTEGER : options.replayBytes,
     onPurgeError: (error) => logger.warn('log: a purge failed and will be tried again', { error }),
+  })
+}
+
+function openCheckpointer(
+  { options, logger, metrics }: Composition,
+  connection: Connection,
+): Checkpointer {
+  return new Checkpointer({
+    file: join(options.data, STATE_FILE),
+    connection,
+    onPass: ({ pages, held }) => {
+      metrics.checkpoints.add(1, { writers: held ? 'held' : 'free' })
+      logger.debug('store: checkpoint', { pages, held })
+    },
+    onFailed: (error) => logger.warn('store: checkpoints now hold up the relay', { error }),
   })
 }
 

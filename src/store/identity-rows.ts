@@ -14,7 +14,8 @@ export interface IdentityRow {
   readonly fetchedAtMs: number
 }
 
-type Row = Readonly<Record<string, unknown>>
+/** A column after another: by name costs half as much again. */
+type Values = readonly unknown[]
 
 /** Rows of the `identity` table, by DID. Each call throws STORE_FAILED when the database fails. */
 export class IdentityRows {
@@ -23,9 +24,9 @@ export class IdentityRows {
   readonly #delete: Statement
 
   constructor(connection: Connection) {
-    this.#get = connection.prepare(
-      'select did, curve, key, endpoint, handle, fetched_at_ms from identity where did = ?',
-    )
+    this.#get = connection
+      .prepare('select curve, key, endpoint, handle, fetched_at_ms from identity where did = ?')
+      .raw(true)
     this.#put = connection.prepare(
       `insert or replace into identity (did, curve, key, endpoint, handle, fetched_at_ms)
        values (?, ?, ?, ?, ?, ?)`,
@@ -34,17 +35,16 @@ export class IdentityRows {
   }
 
   get(did: string): IdentityRow | undefined {
-    const row = guarded('read identity', () => this.#get.get(did)) as Row | undefined
-    if (row === undefined) return undefined
-    const bytes = row['key']
-    const curve = row['curve']
+    const values = guarded('read identity', () => this.#get.get(did)) as Values | undefined
+    if (values === undefined) return undefined
+    const [curve, bytes, endpoint, handle, fetchedAtMs] = values
     const known = bytes instanceof Uint8Array && (curve === 'k256' || curve === 'p256')
     return {
       did,
       key: known ? { curve, bytes: new Uint8Array(bytes) } : null,
-      pdsEndpoint: row['endpoint'] as string | null,
-      handle: row['handle'] as string | null,
-      fetchedAtMs: row['fetched_at_ms'] as number,
+      pdsEndpoint: endpoint as string | null,
+      handle: handle as string | null,
+      fetchedAtMs: fetchedAtMs as number,
     }
   }
 

@@ -5,9 +5,12 @@
  * - `database.ts`: opens the file and sets it up
  * - `schemas.ts`: the databases there are; `migrations.ts`, `host-migrations.ts`,
  *   `consumer-migrations.ts`: their steps, run by `migrate.ts` with kysely
- * - `relay-store.ts`: hosts, accounts and heads of a relay
+ * - `relay-store.ts`: hosts, accounts and heads of a relay; `account-rows.ts`: the accounts and
+ *   how many of them each host has
  * - `consumer-state.ts`: what a consumer remembers: heads, records, marks, quarantine, cursors;
  *   `consumer-store.ts` keeps it
+ * - `checkpointer.ts`: carries the write-ahead log into the file, from the thread that
+ *   `checkpoint-worker.ts` is
  * - `identity-rows.ts`: the disk cache of identities
  * - `repo-store.ts`: accounts, records and outgoing events of a repository host; `block-rows.ts`,
  *   `blob-rows.ts`: its blocks and blobs
@@ -23,6 +26,7 @@ export * from './blob-files.ts'
 export * from './blob-rows.ts'
 export * from './block-rows.ts'
 export type * from './consumer-state.ts'
+export * from './checkpointer.ts'
 export * from './consumer-store.ts'
 export * from './database.ts'
 export * from './identity-rows.ts'

@@ -63,8 +63,36 @@ const identityCache: Migration = {
   },
 }
 
+/**
+ * What a start must know of the accounts is kept with their hosts, so that no start has to count
+ * them. The index by host served that count alone, and every update of an account had to write it.
+ */
+const hostCounts: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    for (const name of ['accounts', 'active_accounts', 'served_accounts']) {
+      await db.schema
+        .alterTable('host')
+        .addColumn(name, 'integer', (column) => column.notNull().defaultTo(0))
+        .execute()
+    }
+    // One pass over the accounts, whatever the number of hosts.
+    await sql`
+      update host set accounts = counted.n, active_accounts = counted.active,
+        served_accounts = counted.served
+      from (
+        select host_id, count(*) as n, sum(active = 1) as active,
+          sum(active = 1 and takendown = 0) as served
+        from account group by host_id
+      ) as counted
+      where host.id = counted.host_id`.execute(db)
+    await db.schema.dropIndex('account_host').execute()
+    await db.schema.createIndex('host_created_at').on('host').column('created_at_ms').execute()
+  },
+}
+
 /** By name, in order. */
 export const MIGRATIONS: Record<string, Migration> = {
   '0001-relay-state': relayState,
   '0002-identity-cache': identityCache,
+  '0003-host-counts': hostCounts,
 }

@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { writeFileSync } from 'node:fs'
+import { test } from 'node:test'
 import { SkeinError } from '../lib/errors.ts'
 import { openDatabase } from './database.ts'
 import { IdentityRows } from './identity-rows.ts'
 import { RelayStore, type AccountRow } from './relay-store.ts'
 import { HOST_SCHEMA, RELAY_SCHEMA } from './schemas.ts'
-
-function temporaryFile(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'skein-store-'))
-  t.after(() => rmSync(directory, { recursive: true, force: true }))
-  return join(directory, 'state.sqlite')
-}
+import { temporaryFile } from './testing/temporary-file.ts'
 
 const account = (id: number, more: Partial<AccountRow> = {}): AccountRow => ({
   id,
@@ -75,8 +68,7 @@ test('what a batch changed is there after reopening, all of it', async (t) => {
   for (const row of rows) assert.deepEqual(again.account(row.did), row)
   assert.equal(again.account('did:plc:unknown'), null)
   assert.equal(again.lastAccountId(), 3)
-  assert.deepEqual([...again.activeAccounts()], [[host.id, 2]])
-  assert.deepEqual(again.accountCounts(), { active: 2, inactive: 1 })
+  assert.deepEqual([...again.accountCounts()], [[host.id, { all: 3, active: 2, served: 2 }]])
   assert.deepEqual(
     again.inactiveSince(7).map((row) => row.id),
     [3],

@@ -4,8 +4,11 @@
  */
 import type { Statement } from 'better-sqlite3'
 import { crashPoint } from '../lib/crash-point.ts'
+import { type AccountRow, AccountRows, type HostAccountCounts } from './account-rows.ts'
 import type { Connection } from './database.ts'
 import { guarded } from './guarded.ts'
+
+export type { AccountRow, HostAccountCounts } from './account-rows.ts'
 
 /** A host to subscribe to. */
 export interface HostRow {
@@ -33,23 +36,6 @@ export interface HostRow {
   readonly attempt: number
   readonly nextAttemptAtMs: number | null
   readonly lastEventAtMs: number | null
-}
-
-/** An account and the head of its repository. */
-export interface AccountRow {
-  readonly id: number
-  readonly did: string
-  readonly hostId: number
-  /** As its host says. */
-  readonly active: boolean
-  readonly status: string | null
-  /** Taken down by the operator of this relay. */
-  readonly takendown: boolean
-  /** Seq of our own at which the account stopped being active; null while it is active. */
-  readonly inactiveSeq: number | null
-  readonly rev: string | null
-  readonly commit: Uint8Array | null
-  readonly data: Uint8Array | null
 }
 
 /** The part of a host that changes with every batch. */
@@ -88,60 +74,27 @@ function hostOf(row: Row): HostRow {
   }
 }
 
-/** A copy that is no view of the driver's memory. */
-function bytesOf(value: unknown): Uint8Array | null {
-  return value instanceof Uint8Array ? new Uint8Array(value) : null
-}
-
-function accountOf(row: Row): AccountRow {
-  return {
-    id: row['id'] as number,
-    did: row['did'] as string,
-    hostId: row['host_id'] as number,
-    active: row['active'] === 1,
-    status: row['status'] as string | null,
-    takendown: row['takendown'] === 1,
-    inactiveSeq: row['inactive_seq'] as number | null,
-    rev: row['rev'] as string | null,
-    commit: bytesOf(row['commit_cid']),
-    data: bytesOf(row['data_cid']),
-  }
-}
-
 const HOST_COLUMNS =
   'id, hostname, endpoint, created_at_ms, requested, banned, epoch, cursor, ' +
   'ahead_from_seq, attempt, next_attempt_at_ms, last_event_at_ms'
-const ACCOUNT_COLUMNS =
-  'id, did, host_id, active, status, takendown, inactive_seq, rev, commit_cid, data_cid'
-
-const UPSERT_ACCOUNT = `
-  insert into account (${ACCOUNT_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  on conflict (did) do update set
-    host_id = excluded.host_id, active = excluded.active, status = excluded.status,
-    takendown = excluded.takendown, inactive_seq = excluded.inactive_seq, rev = excluded.rev,
-    commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`
 
 /** The relay's tables. Calls are synchronous; each throws STORE_FAILED when the database fails. */
 export class RelayStore {
   readonly #connection: Connection
-  readonly #accountByDid: Statement
-  readonly #accountPage: Statement
+  readonly #accounts: AccountRows
+  readonly #onApplied: () => void
   readonly #hostPage: Statement
-  readonly #putAccount: Statement
   readonly #putProgress: Statement
   readonly #putSetting: Statement
 
-  constructor(connection: Connection) {
+  /** @param onApplied Called after each batch that has been written. Must not throw. */
+  constructor(connection: Connection, onApplied: () => void = () => undefined) {
     this.#connection = connection
-    const select = `select ${ACCOUNT_COLUMNS} from account`
-    this.#accountByDid = connection.prepare(`${select} where did = ?`)
-    this.#accountPage = connection.prepare(
-      `${select} where id > ? and rev is not null order by id limit ?`,
-    )
+    this.#accounts = new AccountRows(connection)
+    this.#onApplied = onApplied
     this.#hostPage = connection.prepare(
       `select ${HOST_COLUMNS} from host where id > ? order by id limit ?`,
     )
-    this.#putAccount = connection.prepare(UPSERT_ACCOUNT)
     this.#putProgress = connection.prepare(
       'update host set epoch = ?, cursor = ?, ahead_from_seq = ?, last_event_at_ms = ? where id = ?',
     )
@@ -160,8 +113,7 @@ export class RelayStore {
 
   /** The greatest account id given out; ids are given by the caller. */
   lastAccountId(): number {
-    const row = this.#connection.prepare('select max(id) as id from account').get() as Row
-    return (row['id'] as number | null) ?? 0
+    return this.#accounts.lastId()
   }
 
   hosts(): HostRow[] {
@@ -173,31 +125,9 @@ export class RelayStore {
     return (this.#hostPage.all(after, limit) as Row[]).map(hostOf)
   }
 
-  /** Active accounts of each host, by host id. */
-  activeAccounts(): Map<number, number> {
-    const rows = this.#connection
-      .prepare('select host_id, count(*) as n from account where active = 1 group by host_id')
-      .all() as Row[]
-    return new Map(rows.map((row) => [row['host_id'] as number, row['n'] as number]))
-  }
-
-  /** Accounts of each host, active or not, by host id. */
-  allAccounts(): Map<number, number> {
-    const rows = this.#connection
-      .prepare('select host_id, count(*) as n from account group by host_id')
-      .all() as Row[]
-    return new Map(rows.map((row) => [row['host_id'] as number, row['n'] as number]))
-  }
-
-  /** How many accounts there are, by whether they are served. */
-  accountCounts(): { readonly active: number; readonly inactive: number } {
-    const row = this.#connection
-      .prepare(
-        'select count(*) as n, coalesce(sum(active = 1 and takendown = 0), 0) as active from account',
-      )
-      .get() as Row
-    const active = row['active'] as number
-    return { active, inactive: (row['n'] as number) - active }
+  /** How many accounts each host has, by host id: read, not counted. */
+  accountCounts(): Map<number, HostAccountCounts> {
+    return this.#accounts.counts()
   }
 
   /** Hosts that came by request since `sinceMs`. */
@@ -248,27 +178,23 @@ export class RelayStore {
   }
 
   account(did: string): AccountRow | null {
-    const row = guarded('read account', () => this.#accountByDid.get(did)) as Row | undefined
-    return row === undefined ? null : accountOf(row)
+    return this.#accounts.get(did)
   }
 
   /** Accounts with a head and an id over `after`, by id. */
   accountPage(after: number, limit: number): AccountRow[] {
-    return (this.#accountPage.all(after, limit) as Row[]).map(accountOf)
+    return this.#accounts.page(after, limit)
   }
 
   /** Accounts that became inactive at or after one of our seqs: what replay must leave out. */
   inactiveSince(seq: number): AccountRow[] {
-    const rows = this.#connection
-      .prepare(`select ${ACCOUNT_COLUMNS} from account where inactive_seq >= ?`)
-      .all(seq) as Row[]
-    return rows.map(accountOf)
+    return this.#accounts.inactiveSince(seq)
   }
 
   /** Takes over what a batch of the log has changed, all or nothing. */
   apply(change: StateChange): void {
     const write = this.#connection.transaction(() => {
-      for (const account of change.accounts) this.#writeAccount(account)
+      this.#accounts.put(change.accounts)
       crashPoint('store.rows-written')
       for (const { id, epoch, cursor, aheadFromSeq, lastEventAtMs } of change.hosts) {
         this.#putProgress.run(epoch, cursor, aheadFromSeq, lastEventAtMs, id)
@@ -278,20 +204,6 @@ export class RelayStore {
     })
     guarded('save state', write)
     crashPoint('store.committed')
-  }
-
-  #writeAccount(account: AccountRow): void {
-    this.#putAccount.run(
-      account.id,
-      account.did,
-      account.hostId,
-      account.active ? 1 : 0,
-      account.status,
-      account.takendown ? 1 : 0,
-      account.inactiveSeq,
-      account.rev,
-      account.commit,
-      account.data,
-    )
+    this.#onApplied()
   }
 }

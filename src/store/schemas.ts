@@ -13,7 +13,7 @@ export interface Schema {
 }
 
 export const RELAY_SCHEMA: Schema = {
-  version: 2,
+  version: 3,
   migrations: async () => (await import('./migrations.ts')).MIGRATIONS,
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SignedRepo } from '../../../test/support/signed-repo.ts'
-import { restorePublicKey } from '../../crypto/public-key.ts'
+import { publicKeyFromKept } from '../../crypto/public-key.ts'
 import { fail, ok } from '../../lib/result.ts'
 import { arrivedFrame } from '../testing/fixtures.ts'
 import {
@@ -34,7 +34,7 @@ test('jobs come out of a request as they went in, also out of one that is larger
     assert.equal(unpacked.length, 3)
     for (const [at, { curve, key, nowMs, frame }] of unpacked.entries()) {
       const job = jobs[at] as VerifyJob
-      assert.deepEqual(restorePublicKey(curve, key), job.key)
+      assert.deepEqual(publicKeyFromKept(curve, key), job.key)
       assert.equal(nowMs, job.nowMs)
       assert.deepEqual(frame, new Uint8Array(job.frame.bytes))
     }

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Curve, CURVES } from '../../crypto/curve.ts'
 import { CACHED_KEYS_MAX } from '../../crypto/key-cache.ts'
-import { type PublicKey, restorePublicKey } from '../../crypto/public-key.ts'
+import { type PublicKey, publicKeyFromKept } from '../../crypto/public-key.ts'
 import { loadVerifier } from '../../crypto/verifier.ts'
 import { asciiText } from '../../crypto/ascii.ts'
 import { must } from '../../lib/assert.ts'
@@ -24,7 +24,7 @@ class Keys {
     const name = `${CURVES.indexOf(curve)}${asciiText(bytes, 0, bytes.length)}`
     let key = this.#byBytes.get(name)
     if (key === undefined) {
-      key = restorePublicKey(curve, bytes)
+      key = must(publicKeyFromKept(curve, bytes), 'key of a job')
       this.#byBytes.set(name, key)
     }
     return key
