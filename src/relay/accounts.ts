@@ -11,7 +11,7 @@ const ACCOUNTS_CACHED_MAX = 200_000
 /** Reads and replaces account rows. Not aware of events: who calls decides what a row says. */
 export class Accounts {
   readonly #store: RelayStore
-  readonly #cache = createEntryCache<string, AccountRow>(ACCOUNTS_CACHED_MAX)
+  readonly #cache: ReturnType<typeof createEntryCache<string, AccountRow>>
   /** Rows ahead of the store, each with how many batches still carry it. */
   readonly #pinned = new Map<string, { row: AccountRow; batches: number }>()
   readonly #activeByHost: Map<number, number>
@@ -20,8 +20,10 @@ export class Accounts {
   #active: number
   #inactive: number
 
-  constructor(store: RelayStore) {
+  /** @param cachedMax Rows that are kept in memory though the store has them. */
+  constructor(store: RelayStore, cachedMax: number = ACCOUNTS_CACHED_MAX) {
     this.#store = store
+    this.#cache = createEntryCache(cachedMax)
     this.#activeByHost = store.activeAccounts()
     this.#allByHost = store.allAccounts()
     this.#lastId = store.lastAccountId()
