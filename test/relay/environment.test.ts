@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TemporaryDirectory } from '../../src/ops/temporary-directory.ts'
@@ -51,28 +51,6 @@ test('a relay that fails to start in this process leaves nothing behind', async 
   await assert.rejects(TestRelay.start(bad), /no_such_host/u)
   await using relay = await TestRelay.start({ plc, data })
   assert.equal(relay.relay.health().ok, true)
-})
-
-test('I8: a log beside an empty database is not taken for that of other hosts', async () => {
-  await using directory = await TemporaryDirectory.create('skein-relay-test-')
-  await using plc = await FakePlc.start()
-  await using host = await FakeHost.start()
-  const options = { plc: [plc.url], hosts: [host.endpoint], data: directory.path }
-  {
-    await using relay = await TestRelay.start(options)
-    await host.connected()
-    host.send('#commit', createAccount(plc, host, 'in the log alone').apply([]))
-    const stream = await RelayClient.connect(relay.address, 0)
-    await stream.next()
-    await stream[Symbol.asyncDispose]()
-  }
-  for (const name of await readdir(directory.path)) {
-    if (name.startsWith('state.sqlite')) await rm(join(directory.path, name))
-  }
-  await assert.rejects(TestRelay.start(options), {
-    code: 'STORE_FAILED',
-    message: /restore state/u,
-  })
 })
 
 /** A small file system of its own, where that can be had. */
