@@ -224,9 +224,12 @@ test('a reader under way while a sweep runs never gets a blank frame', async () 
   await log.close()
 })
 
-test('a reader that began before a sweep and ends after it gets no blank frame', async () => {
-  const memory = new MemoryStorage()
-  await (await started(memory)).close()
+/** A storage whose readers of some files are held up, `before` they read or `after` it. */
+function heldReads(
+  memory: MemoryStorage,
+  pathEnd: string,
+  moment: 'before' | 'after',
+): { readonly storage: LogStorage; readonly arrived: Promise<void>; readonly letGo: () => void } {
   const arrived = Promise.withResolvers<void>()
   const gate = Promise.withResolvers<void>()
   const storage: LogStorage = {
@@ -238,26 +241,56 @@ test('a reader that began before a sweep and ends after it gets no blank frame',
     syncDirectory: (path) => memory.syncDirectory(path),
     async open(path, mode) {
       const file = await memory.open(path, mode)
-      // Recovery has its own way in: only readers come here with `read` and the second segment.
-      if (mode !== 'read' || !path.endsWith('2.frames')) return file
+      if (mode !== 'read' || !path.endsWith(pathEnd)) return file
       const read = file.read.bind(file)
       file.read = async (target, position) => {
+        const early = moment === 'after' ? await read(target, position) : null
         arrived.resolve()
         await gate.promise
-        return read(target, position)
+        return early ?? read(target, position)
       }
       return file
     },
   }
+  return { storage, arrived: arrived.promise, letGo: gate.resolve }
+}
+
+test('a reader that began before a sweep and ends after it gets no blank frame', async () => {
+  const memory = new MemoryStorage()
+  await (await started(memory)).close()
+  // Recovery has its own way in: only readers read the second segment as readers.
+  const { storage, arrived, letGo } = heldReads(memory, '2.frames', 'before')
   const log = await openLog(storage)
   const reading = readAll(log, log.firstSeq + 3)
-  await arrived.promise
+  await arrived
   for (const did of [A, B, C]) log.purge(did, 25)
   await log.purgesSettled()
   assert.equal(log.stats.purgesPending, 0)
-  gate.resolve()
+  letGo()
   const left = events.filter((event) => event.seq > 4 && event.kind === 'account')
   sameBytes(await reading, framesOf(left))
+  await log.close()
+})
+
+test('I11: an index that was read before a sweep and comes after it is not kept', async () => {
+  const memory = new MemoryStorage()
+  const first = await openLog(memory)
+  const many = Array.from({ length: 2_500 }, (_, at) =>
+    eventOf(at + 1, { did: [A, B][at % 2] ?? '' }),
+  )
+  await first.append(many)
+  await first.close()
+  const { storage, arrived, letGo } = heldReads(memory, '.index', 'after')
+  const log = await openLog(storage)
+  const reading = readAll(log)
+  await arrived
+  log.purge(A, 2_501)
+  await log.purgesSettled()
+  assert.equal(log.stats.purgesPending, 0)
+  letGo()
+  const left = framesOf(without(A, 2_501, many))
+  sameBytes(await reading, left)
+  sameBytes(await readAll(log), left)
   await log.close()
 })
 

@@ -28,6 +28,24 @@ test('segments go by the time of their last event, the newest never', async () =
   await log.close()
 })
 
+test('a segment stays for as long as its last event is wanted, however old its first is', async () => {
+  const clock = manualClock(100 * HOUR)
+  const storage = new MemoryStorage()
+  const log = await openLog(storage, { clock, segmentAgeMsMax: 4 * HOUR, retainMs: 3 * HOUR })
+  for (const hour of [100, 103, 104]) {
+    clock.set(hour * HOUR)
+    await put(log, 10, { timeMs: clock.nowMs() })
+  }
+  assert.equal(log.stats.segments, 2, 'the third batch begins a new one')
+  clock.set(106 * HOUR)
+  await log.retain()
+  assert.equal(log.firstSeq, 1, 'its first event is six hours old, its last one three')
+  clock.set(106 * HOUR + 1)
+  await log.retain()
+  assert.equal(log.firstSeq, 21)
+  await log.close()
+})
+
 test('segments go while the log is too large', async () => {
   const log = await openLog(new MemoryStorage(), { segmentBytesMax: 1_000, retainBytes: 3_500 })
   for (let round = 0; round < 20; round++) await put(log, 1, { length: 900 })

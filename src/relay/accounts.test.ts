@@ -28,6 +28,20 @@ test('a row that the store does not hold yet is the account’s state until it d
   assert.deepEqual(new Accounts(store).get('did:plc:new'), second)
 })
 
+test('a row that two batches carry stays until the second is stored, however full the cache', async () => {
+  using memory = await openMemoryStore()
+  const { store } = memory
+  const host = memory.addHost('a.example.com')
+  const accounts = new Accounts(store, 1)
+  const first = rowOf(1, host.id)
+  const second = { ...first, rev: '3kabcdefghijk' }
+  for (const row of [first, second]) accounts.put(row)
+  store.apply({ accounts: [first, rowOf(2, host.id)], hosts: [], appliedSeq: 1 })
+  accounts.release(first.did)
+  assert.deepEqual(accounts.get('did:plc:2'), rowOf(2, host.id), 'takes the only place there is')
+  assert.deepEqual(accounts.get(first.did), second)
+})
+
 test('ids are given once', async () => {
   using memory = await openMemoryStore()
   memory.addHost('a.example.com')

@@ -163,6 +163,26 @@ test('a host that came by request has room for so many active accounts', async (
   assert.equal(court.accounts.get(x.did)?.active, false)
 })
 
+test('I9: a host that came by request has room for ten times as many that are not active', async () => {
+  using court = await openCourt(2)
+  const requested = { ...HOST, requested: true }
+  for (let id = 1; id <= 19; id++) {
+    const did = `did:plc:${String(id).padStart(24, 'b')}`
+    court.accounts.put(accountRow({ id, did, active: false, status: 'deactivated' }))
+  }
+  const decide = (seed: string, host: EventHost): Decision => {
+    const repo = new SignedRepo({ seed })
+    const body = { seq: 1, did: repo.did, time: TIME, active: false, status: 'deactivated' }
+    return court.decide(arrivedFrame('#account', body), host, identityOf(repo))
+  }
+  court.accounts.put({ ...rowOf(decide('the twentieth', requested)), id: 20 })
+  assert.equal(court.accounts.allOf(HOST.id), 20)
+  assert.equal(court.accounts.activeOf(HOST.id), 0)
+  assert.equal(short(decide('one more', requested)), 'drop account-throttled')
+  assert.equal(short(decide('the twentieth', requested)), 'pass', 'who is there may stay')
+  assert.equal(short(decide('one more', HOST)), 'pass', 'one that the operator named has no limit')
+})
+
 test('an account is moved to the host it is at now', async () => {
   using court = await openCourt()
   const repo = new SignedRepo({ seed: 'judge moves' })

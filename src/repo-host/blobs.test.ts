@@ -81,6 +81,21 @@ test('a blob is served from when a record refers to it until none does', async (
   assert.deepEqual(listed(world), [])
 })
 
+test('a blob that two records refer to stays when one of them goes, whatever the grace', async (t) => {
+  const world = await open(t)
+  const { host, clock } = world
+  const blob = await upload(world, 1)
+  for (const n of [1, 2]) good(await host.putRecord(did, path(n), refer(blob)))
+  good(await host.deleteRecord(did, path(1)))
+  clock.advance(BLOB_GRACE_MS * 2)
+  assert.equal((await host.collectGarbage()).blobs, 0)
+  assert.equal(existsSync(fileOf(world, blob)), true)
+  assert.deepEqual(listed(world), [cidToString(blob.cid)])
+  good(await host.deleteRecord(did, path(2)))
+  clock.advance(BLOB_GRACE_MS)
+  assert.equal((await host.collectGarbage()).blobs, 1)
+})
+
 test('a record may refer to nothing that its account has not uploaded', async (t) => {
   const world = await open(t)
   const { host } = world

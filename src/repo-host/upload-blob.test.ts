@@ -138,6 +138,24 @@ test('uploads of one account at once are bounded, and failed ones give their pla
   assert.equal(outcomeOf(await upload(host, 2)), 'ok')
 })
 
+test('I11: an upload that ends when its account is not there any more is not kept', async (t) => {
+  const directory = await temporary(t)
+  const host = await open({ directory })
+  t.after(() => host.close())
+  for (const [n, status, refusal] of [
+    [1, 'takendown', 'RepoInactive'],
+    [2, 'deleted', 'RepoNotFound'],
+  ] as const) {
+    const { begun, end, answer } = heldUpload(host, n)
+    await begun
+    good(await host.setStatus(did, status))
+    end()
+    assert.equal(outcomeOf(await answer), refusal)
+    assert.deepEqual(await files(directory), [], status)
+    if (status === 'takendown') good(await host.setStatus(did, 'active'))
+  }
+})
+
 test('a file whose row a crash has kept away is swept up, and nothing else', async (t) => {
   const directory = await temporary(t)
   const clock = new HandClock()

@@ -4,14 +4,19 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { must } from '../lib/assert.ts'
 import { SkeinError } from '../lib/errors.ts'
 import type { LogAppend } from '../log/log-types.ts'
+import { treeEntries } from '../repo/tree-walk.ts'
+import { createAccount } from './account-jobs.ts'
 import { openHost, type OpenHost } from './open-host.ts'
-import { HandClock } from './testing/test-host.ts'
+import { prepareWrites } from './record-writes.ts'
 import { JOBS_QUEUED_BYTES_MAX, JOBS_QUEUED_MAX, type QueueLog, WriteQueue } from './write-queue.ts'
 import { accountFrame } from './host-frames.ts'
+import { didOf, good, HandClock, keyOf } from './testing/test-host.ts'
+import { TreeCache } from './tree-cache.ts'
 import type { Turn } from './turn.ts'
-import { didOf } from './testing/test-host.ts'
+import { writeRecords } from './write-records.ts'
 
 const did = didOf('a')
 
@@ -84,6 +89,32 @@ test('a job that throws is alone in it, and its changes are undone', async (t) =
     [1, 2, 3],
   )
   assert.equal(open.state.store.addRepo('live'), 4)
+})
+
+test('I8: what a write that the state refused did to a tree is forgotten with it', async (t) => {
+  const { queue, open } = await world(t)
+  const { state } = open
+  const account = { did, key: keyOf('tree'), handle: null, status: 'active' } as const
+  await queue.submit(1, (turn) => good(createAccount(turn, account)))
+  const path = 'org.example.note/1'
+  const writes = good(prepareWrites([{ action: 'create', path, record: {} }]))
+  const write = (): Promise<unknown> =>
+    queue.submit(1, (turn) => good(writeRecords(turn, { did, writes, swapCommit: null })))
+  const full = new SkeinError('STORE_FAILED', 'save record: database or disk is full')
+  const refuse = (): never => {
+    throw full
+  }
+  const { mock } = t.mock.method(state.store, 'putRecord', refuse, { times: 1 })
+  await assert.rejects(write(), full)
+  assert.equal(mock.callCount(), 1)
+  await write()
+  const row = must(state.store.account(did), 'account')
+  const stored = new TreeCache(state.blocks)
+  const tree = stored.open(must(row.repoId, 'repository'), must(row.head, 'head').data)
+  assert.deepEqual(
+    [...treeEntries(tree)].map(({ key }) => key),
+    [path],
+  )
 })
 
 test('jobs of one turn of the event loop share a flush', async (t) => {

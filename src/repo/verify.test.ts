@@ -33,7 +33,7 @@ import { encodeDrisl } from '../data/drisl-encode.ts'
 import { must } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { seededRandom } from '../lib/random.ts'
-import { tidOf } from '../syntax/tid.ts'
+import { tidMicros, tidOf, toTid } from '../syntax/tid.ts'
 import { commitAgainstHead, type Head, syncAgainstHead } from './head.ts'
 import { verifyCommit, verifySync } from './verify.ts'
 
@@ -187,6 +187,8 @@ test('revs: ahead of the clock, not a TID, another than the commit says', () => 
   assert.equal(reasonOf(judge({ ...good, rev: '' }, key)), 'rev-invalid')
   assert.equal(reasonOf(judge({ ...good, since: 'never' }, key)), 'rev-invalid')
   assert.equal(reasonOf(judge({ ...good, rev: tidOf(1, 1) }, key)), 'commit-rev-mismatch')
+  const later = tidOf(tidMicros(toTid(good.rev)) + 1, 1)
+  assert.equal(reasonOf(judge({ ...good, rev: later }, key)), 'commit-rev-mismatch')
 })
 
 /** An honest commit of one record made of any bytes. */

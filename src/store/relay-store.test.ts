@@ -87,6 +87,55 @@ test('what a batch changed is there after reopening, all of it', async (t) => {
   assert.equal(again.requestedHostsSince(1_000), 0)
 })
 
+test('an account that is there already is replaced in all that can change', async (t) => {
+  const database = await openDatabase(temporaryFile(t), RELAY_SCHEMA)
+  t.after(() => database.close())
+  const store = new RelayStore(database.connection)
+  for (const hostname of ['a.example', 'b.example']) {
+    const host = { hostname, endpoint: `https://${hostname}`, createdAtMs: 0, requested: false }
+    store.addHost(host)
+  }
+  const before = account(1)
+  const after: AccountRow = {
+    ...before,
+    hostId: 2,
+    active: false,
+    status: 'suspended',
+    takendown: true,
+    inactiveSeq: 5,
+    rev: '3kabcdefghijl',
+    commit: Uint8Array.of(5, 6),
+    data: Uint8Array.of(7, 8),
+  }
+  // Id and DID are what an account is known by; everything else is another in `after`.
+  const kept = Object.entries(before).filter(([name, value]) =>
+    Object.is(after[name as 'did'], value),
+  )
+  assert.deepEqual(
+    kept.map(([name]) => name),
+    ['id', 'did'],
+  )
+  for (const row of [before, after, before]) {
+    store.apply({ accounts: [row], hosts: [], appliedSeq: 1 })
+    assert.deepEqual(store.account(row.did), row)
+  }
+})
+
+test('I9: hosts that the operator names do not count against those of a day', async (t) => {
+  const database = await openDatabase(temporaryFile(t), RELAY_SCHEMA)
+  t.after(() => database.close())
+  const store = new RelayStore(database.connection)
+  for (const [name, requested] of [
+    ['a', false],
+    ['b', true],
+    ['c', false],
+  ] as const) {
+    const hostname = `${name}.example`
+    store.addHost({ hostname, endpoint: `https://${hostname}`, createdAtMs: 1_000, requested })
+  }
+  assert.equal(store.requestedHostsSince(999), 1)
+})
+
 test('a batch that fails half-way changes nothing', async (t) => {
   const database = await openDatabase(temporaryFile(t), RELAY_SCHEMA)
   t.after(() => database.close())

@@ -52,6 +52,16 @@ test('pausing and resuming from within a delivery repeats and loses nothing', ()
   assert.deepEqual(out, [1, 2, 3])
 })
 
+test('what arrives while held messages are given out comes after them', () => {
+  const { held, out } = holder(10_000, (n, self) => {
+    if (n === 1) assert.ok(self.take(message(4)))
+  })
+  held.pause()
+  for (const n of [1, 2, 3]) held.take(message(n))
+  assert.ok(held.resume())
+  assert.deepEqual(out, [1, 2, 3, 4])
+})
+
 test('the bound counts bytes and 128 for each message, and frees what was given out', () => {
   const { held, out } = holder(3 * 128 + 30)
   held.pause()

@@ -42,6 +42,14 @@ test('a first seq below the cursor, and a hundred falling ones, are a restart', 
   assert.deepEqual([falls.indexOf('restarted'), falls.length], [99, 100])
 })
 
+test('seqs that fall now and then are never a restart, however many they are', () => {
+  const watch = open(100)
+  kinds(watch, 200)
+  for (let i = 0; i < 250; i++) {
+    assert.deepEqual(kinds(watch, 150, 201 + i), ['drop', 'next'], `after ${i} falls`)
+  }
+})
+
 test('restarts are followed a bounded number of times a day', () => {
   const watch = new SequenceWatch()
   const restart = (nowMs: number): string => {

@@ -39,6 +39,25 @@ test('I9: a host over its rate is held back, and loses nothing', async () => {
   await eventually(() => (statusOf(world) === 'active' ? true : null), 'an active host')
 })
 
+test('I9: large events count for as many as they are in bytes', async () => {
+  await using world = await startWorld({ hostEventsPerSecond: 5 })
+  const { host, relay, client } = world
+  const repo = world.account('too large')
+  const count = 8
+  for (let i = 0; i < count; i++) {
+    host.send('#account', { ...accountBody(repo.did, true), pad: new Uint8Array(200_000) })
+  }
+  // Ten seconds' worth are fifty small events; of these, each counts for thirteen.
+  await client.reached(4)
+  const isDecided = (): true | null =>
+    statusOf(world) === 'throttled' || client.lastSeq === count ? true : null
+  await eventually(isDecided, 'held back, or all there')
+  assert.equal(statusOf(world), 'throttled')
+  assert.ok(client.lastSeq < count)
+  await relay.clock.jumpUntil(client.reached(count), 1_000)
+  assert.deepEqual(await relay.drops(), {})
+})
+
 test('I9: a host with too many undecided events is not read on until there are fewer', async () => {
   await using world = await startWorld({ hostEventsPerSecond: 10_000 })
   const { plc, host, relay, client } = world

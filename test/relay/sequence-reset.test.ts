@@ -5,7 +5,7 @@ import { FakeHost } from '../support/fake-host.ts'
 import { FakePlc } from '../support/fake-plc.ts'
 import type { SignedRepo } from '../support/signed-repo.ts'
 import { TestRelay } from '../support/test-relay.ts'
-import { RelayClient } from '../support/relay-client.ts'
+import { didOf, RelayClient } from '../support/relay-client.ts'
 import { accountBody, createAccount, startWorld, type World } from '../support/world.ts'
 
 /** Cuts the connection and lets the relay come back at once. */
@@ -45,6 +45,32 @@ test('I7: a host that counts anew from a lower seq is followed by itself', async
   assert.equal(relay.relay.host(host.hostname)?.seq, 13)
   await reconnect(world)
   assert.equal(host.cursors.at(-1), 13, 'the cursor is of the new sequence')
+})
+
+test('I7: what is decided of a sequence that is over does not move the cursor of the new one', async () => {
+  await using world = await startWorld()
+  const { plc, host, relay, client } = world
+  const known = world.account('goes on in both sequences')
+  const late = world.account('decided when its sequence is over')
+  const waiting = world.account('waits in the new sequence')
+  for (const { did } of [late, waiting]) plc.hold(did)
+  sendCommits(host, known, 4)
+  await client.take(4)
+  assert.deepEqual([sendCommits(host, late, 1).length, host.seq], [1, 5])
+  await plc.untilAsked(late.did, 1)
+  host.resetSequence(0)
+  await reconnect(world)
+  sendCommits(host, known, 4)
+  assert.deepEqual([sendCommits(host, waiting, 1).length, host.seq], [1, 5])
+  await relay.clock.jumpUntil(client.take(4), 2_000)
+  await relay.logged('host: sequence restarted')
+  await plc.untilAsked(waiting.did, 1)
+  plc.release(late.did)
+  assert.equal(didOf(await relay.clock.jumpUntil(client.next(), 2_000)), late.did)
+  assert.equal(relay.relay.host(host.hostname)?.seq, 4, 'the fifth event of now is undecided')
+  plc.release(waiting.did)
+  assert.equal(didOf(await relay.clock.jumpUntil(client.next(), 2_000)), waiting.did)
+  assert.equal(relay.relay.host(host.hostname)?.seq, 5)
 })
 
 test('I7: a host that refuses the cursor as future is read from its oldest event, without repeats', async () => {

@@ -123,6 +123,19 @@ test('whose repository it is, and when it was written', async () => {
   assert.equal(await openingError(makeRepository(3, tomorrow)), 'Unverified rev-future')
 })
 
+test('I3: a record as of a rev of the future is not believed, however well it is proven', async () => {
+  for (const [aheadMs, outcome] of [
+    [-60_000, 'b'],
+    [86_400_000, 'Unverified'],
+  ] as const) {
+    const repo = makeRepository(3, tidOf((Date.now() + aheadMs) * 1_000, 0))
+    const blocks = recordProof(repo.commit, repo.tree, `${COLLECTION}/1`, repo.source)
+    const answer = await askRecord(carOf(repo, blocks), '1')
+    const { cid = '' } = answer as { readonly cid?: string }
+    assert.equal(typeof answer === 'string' ? answer : cid.slice(0, 1), outcome)
+  }
+})
+
 test('a signature that fails has the identity asked for once more', async () => {
   const repo = makeRepository(3, '3l2222222222a', newKey)
   const rotated = new FixedIdentities(key.publicKey, newKey.publicKey)

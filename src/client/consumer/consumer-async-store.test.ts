@@ -16,7 +16,10 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await turn()
 }
 
-/** Answers after a few turns, and finds fault with a second call while one writes. */
+/**
+ * Answers after a few turns, and finds fault with a second call while one writes, and with a cursor
+ * that is saved before the state that it relies on (I7).
+ */
 class SlowStore implements ConsumerStore, CursorStore {
   readonly inner: MemoryStore = new MemoryStore()
   readonly faults: string[] = []
@@ -68,13 +71,15 @@ class SlowStore implements ConsumerStore, CursorStore {
   }
 
   async save(cursor: StoredCursor): Promise<void> {
+    const state = this.inner.cursors().find(({ service }) => service === cursor.service)
+    if ((state?.seq ?? 0) < cursor.seq) this.faults.push('a cursor before its state')
     await turns(this.#turns())
     if (this.loaded !== null && cursor.seq < this.loaded.seq) this.faults.push('a cursor went back')
     this.loaded = cursor
   }
 }
 
-describe('a store that takes its time', () => {
+describe('I7: a store that takes its time', () => {
   it('keeps what a quick one keeps, through gaps, quarantine and a new start', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), async (seed) => {

@@ -18,6 +18,23 @@ test('commits of several accounts come verified, in order, and the cursor follow
   assert.ok(seen.deliveries.every((d) => d.kind === 'commit' && d.verdict === 'verified'))
 })
 
+test('I3: after an #identity the key that was replaced counts no more, though it fits', async () => {
+  await using kit = await ConsumerKit.start()
+  const repo = kit.account('a stolen key')
+  kit.commit(repo, [create('a')])
+  const { consumer, seen } = await kit.run()
+  await caughtUp(consumer, 1)
+  const stolen = repo.key
+  repo.rotateKey('another key')
+  kit.identities.setKey(repo)
+  repo.key = stolen
+  const time = new Date().toISOString()
+  kit.stream.send('#identity', { did: repo.did, time })
+  await caughtUp(consumer, kit.commit(repo, [create('b')]))
+  assert.deepEqual(seen.kinds(), ['commit live', 'identity'])
+  assert.deepEqual(consumer.stats.refused, { 'signature-invalid': 1 })
+})
+
 test('a gap is repaired by the difference before later events', async () => {
   await using kit = await ConsumerKit.start()
   const store = new MemoryStore()

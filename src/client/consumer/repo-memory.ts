@@ -40,13 +40,13 @@ class Changes implements StoreChanges {
  * Records and quarantine are only written here: who reads them has everything written first.
  */
 export class RepoMemory {
-  readonly #store: ConsumerStore
+  readonly #store: Pick<ConsumerStore, 'repo'>
   readonly #cache: ReturnType<typeof createEntryCache<string, RepoRow>>
   #changes = new Changes()
   /** What the store is being given. */
   #leaving: Changes | null = null
 
-  constructor(store: ConsumerStore, cachedReposMax: number) {
+  constructor(store: Pick<ConsumerStore, 'repo'>, cachedReposMax: number) {
     this.#store = store
     this.#cache = createEntryCache(cachedReposMax)
   }

@@ -177,6 +177,7 @@ export class KitIdentities implements ConsumerIdentities {
 
   purge(did: string): void {
     this.#peeked.delete(did)
+    this.#old.delete(did)
   }
 }
 
