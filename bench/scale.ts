@@ -7,8 +7,8 @@
  * half a day. Identities are in the state, so that nobody asks a directory; hosts without traffic
  * refuse connections. A process each: the hosts, the relay, and this one, which is its subscriber.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { statSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, fsyncSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -97,7 +97,7 @@ async function run({ format, print, values }: BenchContext): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'skein-scale-run-'))
   try {
     const file = join(directory, 'state.sqlite')
-    copyFileSync(join(built.directory, 'state.sqlite'), file)
+    copyToDisk(join(built.directory, 'state.sqlite'), file)
     const diskBytes = statSync(file).size
     sayState(say, built, diskBytes)
     const relay = await runRelay(built, directory, load)
@@ -109,6 +109,14 @@ async function run({ format, print, values }: BenchContext): Promise<void> {
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** Copies, and waits for the disk, which is not to be busy with the copy while others measure. */
+function copyToDisk(from: string, to: string): void {
+  copyFileSync(from, to)
+  const copy = openSync(to, 'r+')
+  fsyncSync(copy)
+  closeSync(copy)
 }
 
 function integer(text: unknown, otherwise: number): number {

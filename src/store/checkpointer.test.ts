@@ -101,6 +101,7 @@ test('little is left alone, and no thread is started for it', async (t) => {
 
 /** Resolves when somebody else has the lock of writers. */
 async function untilWriterIsHeld(connection: Connection): Promise<void> {
+  const before = connection.pragma('busy_timeout', { simple: true })
   connection.pragma('busy_timeout = 0')
   for (;;) {
     try {
@@ -112,7 +113,7 @@ async function untilWriterIsHeld(connection: Connection): Promise<void> {
     }
     await setTimeout(2)
   }
-  connection.pragma('busy_timeout = 5000')
+  connection.pragma(`busy_timeout = ${String(before)}`)
 }
 
 test('a long log is carried over to its end, if need be by holding up the writer', async (t) => {

@@ -17,6 +17,9 @@ const RESTART_PAGES = 32_768
 /** Pages at which the writer does it itself, should the thread be gone: 512 MiB. */
 const FALLBACK_PAGES = 131_072
 
+/** How long a writer waits for the rest of a pass, ms: as long as a disk takes that is busy. */
+const WRITER_WAIT_MS = 60_000
+
 export interface CheckpointerOptions {
   readonly file: string
   /** The writer's connection. */
@@ -44,6 +47,7 @@ export class Checkpointer {
     // Says how long the write-ahead log is, and does nothing.
     this.#waiting = connection.prepare('pragma wal_checkpoint(NOOP)').raw(true)
     connection.pragma(`wal_autocheckpoint = ${FALLBACK_PAGES}`)
+    connection.pragma(`busy_timeout = ${WRITER_WAIT_MS}`)
   }
 
   /** To be called after writing: begins a pass when there is enough to do. */
