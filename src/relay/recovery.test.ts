@@ -246,7 +246,11 @@ test('I7: killed after it has caught up, a relay still finds what its log holds 
   const { store } = memory
   for (const name of ['a', 'b', 'c']) memory.addHost(`${name}.example.com`)
   const before = { epoch: 0, aheadFromSeq: null, lastEventAtMs: 7 }
-  const hosts = [1, 2, 3].map((id) => ({ ...before, id, cursor: id * 10 }))
+  const hosts = [
+    { ...before, id: 1, cursor: 10 },
+    { ...before, id: 2, cursor: 20 },
+    { ...before, id: 3, cursor: 30 },
+  ]
   const log = new FakeLog()
   log.account('did:plc:b', true, undefined, { hostId: 2, hostSeq: 20 })
   store.apply({ accounts: [], hosts, appliedSeq: 1 })
