@@ -40,7 +40,7 @@ export class KillReader {
     if (this.#socket?.isPaused === true) this.#socket.resume()
   }
 
-  /** Resolves when it has been sent `seq`, or one after it; it may take long, but not stand still. */
+  /** Resolves when it has been sent `seq`, or one after it: it may be slow, but not stand still. */
   async reached(seq: number): Promise<void> {
     const what = (): string => `${this.name} to reach seq ${seq}, at ${this.lastSeq}`
     while (this.lastSeq < seq) {
