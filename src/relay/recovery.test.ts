@@ -240,3 +240,48 @@ test('I7: what the log holds over a host’s cursor is found, as far back as sta
   assert.deepEqual(place(b.id), { epoch: 1, cursor: 0, ahead: new Map([[2, 6]]) })
   assert.deepEqual(place(c.id), { epoch: 0, cursor: null, ahead: new Map([[1, 8]]) })
 })
+
+test('I7: killed after it has caught up, a relay still finds what its log holds of each host', async () => {
+  using memory = await openMemoryStore()
+  const { store } = memory
+  for (const name of ['a', 'b', 'c']) memory.addHost(`${name}.example.com`)
+  const before = { epoch: 0, aheadFromSeq: null, lastEventAtMs: 7 }
+  const hosts = [
+    { ...before, id: 1, cursor: 10 },
+    { ...before, id: 2, cursor: 20 },
+    { ...before, id: 3, cursor: 30 },
+  ]
+  const log = new FakeLog()
+  log.account('did:plc:b', true, undefined, { hostId: 2, hostSeq: 20 })
+  store.apply({ accounts: [], hosts, appliedSeq: 1 })
+  log.account('did:plc:a', true, undefined, { hostId: 1, hostSeq: 11 })
+  log.account('did:plc:a', true, undefined, { hostId: 1, hostSeq: 12 })
+  // The host has started its sequence over, and state was lost before it heard of it.
+  log.account('did:plc:b', true, undefined, { hostId: 2, hostEpoch: 1, hostSeq: 2 })
+
+  const found = async (): Promise<unknown> => {
+    const places = await hostPlaces(log, store.hosts(), store.appliedSeq())
+    return [...places.values()].map(({ epoch, cursor, ahead }) => {
+      const seqs = [...ahead].map(([hostSeq, seq]) => `${hostSeq} is ${seq}`)
+      return [epoch, cursor, seqs.sort().join()]
+    })
+  }
+  const wanted = [
+    [0, 10, '11 is 2,12 is 3'],
+    [1, 0, '2 is 4'],
+    [0, 30, ''],
+  ]
+  assert.deepEqual(await found(), wanted)
+  // Each start catches up, and is killed before any host has said anything.
+  for (let start = 0; start < 2; start++) {
+    await catchUpState(log, store, new Accounts(store))
+    assert.equal(store.appliedSeq(), 4)
+    assert.deepEqual(await found(), wanted)
+  }
+  const rows = store.hosts().map(({ aheadFromSeq, lastEventAtMs }) => [aheadFromSeq, lastEventAtMs])
+  assert.deepEqual(rows, [
+    [2, 7],
+    [4, 7],
+    [null, 7],
+  ])
+})

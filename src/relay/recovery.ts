@@ -3,11 +3,12 @@
  * already holds, so that what hosts send again is not taken twice.
  */
 import { parseCar } from '../data/car.ts'
+import { must } from '../lib/assert.ts'
 import { crashPoint } from '../lib/crash-point.ts'
 import { COMMIT_CAR_BLOCKS_MAX } from '../lib/limits.ts'
 import type { IndexEntry, LogRecord } from '../log/log-types.ts'
 import { decodeCommit } from '../repo/commit.ts'
-import type { AccountRow, HostRow, RelayStore } from '../store/relay-store.ts'
+import type { AccountRow, HostProgress, HostRow, RelayStore } from '../store/relay-store.ts'
 import { parseFrame } from '../stream/frame.ts'
 import type { MessageFrame } from '../stream/frame-types.ts'
 import { payloadRange } from '../stream/wire-frame.ts'
@@ -53,8 +54,9 @@ export async function catchUpState(
   let count = 0
   let last = applied
   const rows = new Map<string, AccountRow>()
+  const ahead = new AheadMarks(store.hosts())
   const commit = (): void => {
-    store.apply({ accounts: rows.values(), hosts: [], appliedSeq: last })
+    store.apply({ accounts: rows.values(), hosts: ahead.take(), appliedSeq: last })
     for (const did of rows.keys()) accounts.release(did)
     rows.clear()
   }
@@ -65,6 +67,7 @@ export async function catchUpState(
       else accounts.replace(row)
       rows.set(row.did, row)
     }
+    ahead.note(record.entry)
     last = record.entry.seq
     count++
     if (rows.size >= RECOVERY_BATCH) commit()
@@ -72,6 +75,35 @@ export async function catchUpState(
   if (count > 0) commit()
   if (count > 0) crashPoint('relay-recovery.caught-up')
   return count
+}
+
+/**
+ * Where in the log the events lie that hosts do not know to be taken in. State no longer says so by
+ * itself once it has caught up, and the next start, should this one be killed before a cursor is
+ * saved, must find them again.
+ */
+class AheadMarks {
+  readonly #rows: Map<number, HostRow>
+  #changed = new Set<number>()
+
+  constructor(rows: readonly HostRow[]) {
+    this.#rows = new Map(rows.map((row) => [row.id, row]))
+  }
+
+  /** Entries come in the order of the log: the first of a host is the one to remember. */
+  note({ hostId, seq }: IndexEntry): void {
+    const row = this.#rows.get(hostId)
+    if (row === undefined || row.aheadFromSeq !== null) return
+    this.#rows.set(hostId, { ...row, aheadFromSeq: seq })
+    this.#changed.add(hostId)
+  }
+
+  /** The hosts that are to be saved, once. */
+  take(): HostProgress[] {
+    const changed = [...this.#changed].map((id) => must(this.#rows.get(id), 'host'))
+    this.#changed = new Set()
+    return changed
+  }
 }
 
 /** The account's row after an event of the log. */

@@ -1,7 +1,7 @@
 /** Which crash points are driven where, and at which passage: every one of them, together. */
 import type { CrashPoint } from '../../src/lib/crash-point.ts'
 
-/** Points of the log, driven in a process that has a log alone: with the passage that is the last. */
+/** Points of the log, driven in a process that has a log alone, each with its last passage. */
 export const LOG_POINTS: readonly (readonly [CrashPoint, number])[] = [
   ['lock.taken', 1],
   ['segment.created', 1],

@@ -1,4 +1,4 @@
-/** The log, killed at each of its crash points; opened after each, and held against what it said. */
+/** The log, killed at each of its crash points, and opened after each. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

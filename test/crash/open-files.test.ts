@@ -33,7 +33,7 @@ async function fill(address: string): Promise<WebSocket[]> {
   return taken
 }
 
-test('without a file left, a relay sheds subscribers, stops when it must, and is whole after', async () => {
+test('without a file left, a relay sheds subscribers, stops if it must, and is whole later', async () => {
   await using plc = await FakePlc.start()
   await using host = await FakeHost.start()
   await using directory = await TemporaryDirectory.create('skein-files-test-')

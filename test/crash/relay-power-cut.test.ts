@@ -1,5 +1,5 @@
 /**
- * The power goes while a relay works: its log keeps of what was not synced what chance has kept, and
+ * The power goes while a relay works: of what was not synced, its log has what chance has kept, and
  * its state falls back to some moment before. What subscribers saw is there again, byte for byte.
  */
 import assert from 'node:assert/strict'

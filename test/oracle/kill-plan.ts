@@ -36,14 +36,14 @@ const ONCE = /^(?:lock|start|log-recovery|relay-recovery)\.|^log\.closing$/u
 /** Points that come a few times in a life, and those that come with every batch. */
 const RARE = /^(?:segment|purge)\.|^relay\.purging$/u
 const RARE_MAX = 2
-const BATCHES_MAX = 12
+const BATCHES_MAX = 6
 /** Share of kills at a point, and of kills while the relay starts. */
 const POINT_SHARE = 0.5
 const START_SHARE = 0.1
 /** How long a relay serves at most before it is killed from outside, ms. */
 const SERVES_MS = 400
 /** How long it may serve before it comes to a point: others are never passed in its life. */
-const POINT_PATIENCE_MS = 400
+const POINT_PATIENCE_MS = 900
 
 /** @param startMs How long a start takes. */
 export function drawKill(random: Random, startMs: number): KillPlan {

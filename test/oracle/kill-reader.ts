@@ -40,10 +40,13 @@ export class KillReader {
     if (this.#socket?.isPaused === true) this.#socket.resume()
   }
 
-  /** Resolves when it has been sent `seq`, or one after it. */
+  /** Resolves when it has been sent `seq`, or one after it: it may be slow, but not stand still. */
   async reached(seq: number): Promise<void> {
     const what = (): string => `${this.name} to reach seq ${seq}, at ${this.lastSeq}`
-    await this.#signal.until(() => (this.lastSeq >= seq ? true : null), what)
+    while (this.lastSeq < seq) {
+      const before = this.lastSeq
+      await this.#signal.until(() => (this.lastSeq > before ? true : null), what)
+    }
   }
 
   /** Resolves when its connection is gone, which nothing is read from any more. */

@@ -44,7 +44,10 @@ export class TestRelay implements AsyncDisposable {
     this.lines = parts.lines
   }
 
-  /** Starts a relay whose order is watched; without `data` in a new directory, which goes when the relay does. */
+  /**
+   * Starts a relay whose order is watched; without `data` in a new directory, which goes when the
+   * relay does.
+   */
   static async start(
     options: TestRelayOptions,
     clock: JumpingClock = new JumpingClock(),
