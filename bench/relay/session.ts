@@ -47,8 +47,11 @@ export interface Replay {
   readonly cpuUs: Round['cpuUs']
 }
 
-/** So long without a message, and what has not come will not: a relay may drop events. */
-const SILENT_MS = 10_000
+/**
+ * So long without a message, and what has not come will not: a relay may drop events. On a machine
+ * that others use, a disk may well take ten seconds for one flush.
+ */
+const SILENT_MS = 30_000
 const HOSTS_READ_MS_MAX = 30_000
 const POLL_MS = 20
 const STREAM = '/xrpc/com.atproto.sync.subscribeRepos'
@@ -140,6 +143,7 @@ export class Session implements AsyncDisposable {
       (this.#crowdSize ?? 0) === 0 ? null : this.#crowd.call('reach', goal),
     ])
     const after = this.#figures()
+    if (own.messages === 0) throw new Error(`nothing came from the relay\n${this.#relay.output}`)
     for (const { ended } of [own, ...(others === null ? [] : [others])]) {
       if (ended !== null) throw new Error(`a subscriber lost its stream: ${ended}`)
     }
