@@ -45,6 +45,7 @@ export interface Replay {
   readonly received: Received
   readonly seconds: number
   readonly cpuUs: Round['cpuUs']
+  readonly relay: ProcessFigures | null
 }
 
 /**
@@ -174,11 +175,12 @@ export class Session implements AsyncDisposable {
     await this.#crowd.call('open', this.#replaying({ count: subscribers, until }))
     const received = await this.#crowd.call('reach', { messages: events, silentMs: SILENT_MS })
     const seconds = (performance.now() - start) / 1_000
-    const cpuUs = cpuBetween(before, this.#figures())
+    const after = this.#figures()
+    const cpuUs = cpuBetween(before, after)
     await this.#crowd.call('close')
     if (received.ended !== null) throw new Error(`replay: ${received.ended}`)
     assert(received.messagesLeast >= events, 'the whole window is replayed')
-    return { received, seconds, cpuUs }
+    return { received, seconds, cpuUs, relay: after.relay }
   }
 
   /** Begins replays that go on until the next call of `subscribe`, of so many events each. */
