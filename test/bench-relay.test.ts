@@ -306,6 +306,8 @@ test('figures are compared by name, where both have them', () => {
     megabytes_per_s: 1,
     relay_cpu_s_per_million_deliveries: null,
     subscribers_cpu_s_per_million_deliveries: null,
+    rss_mib: null,
+    rss_peak_mib: null,
     live: { rate: 1, alone: null, meanwhile: latency, replayed_per_s: 1 },
   }
   const result: RelayResult = {

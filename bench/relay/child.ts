@@ -94,5 +94,6 @@ export function serve<C extends Calls<C>>(calls: C, onGone: () => void | Promise
 }
 
 function reply(answer: Answer): void {
-  process.send?.(answer)
+  // Whoever asked may have ended meanwhile; that is noticed as the end of the connection.
+  process.send?.(answer, undefined, undefined, () => undefined)
 }

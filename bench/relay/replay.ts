@@ -25,6 +25,8 @@ export interface ReplayFigures {
   /** Null where the system does not tell. */
   readonly relay_cpu_s_per_million_deliveries: number | null
   readonly subscribers_cpu_s_per_million_deliveries: number | null
+  readonly rss_mib: number | null
+  readonly rss_peak_mib: number | null
   /** Latency of another subscriber, which is live: before, and while these replay over and over. */
   readonly live: {
     readonly rate: number
@@ -82,6 +84,8 @@ async function measureOne(
     const known = replays.flatMap(({ cpuUs }) => cpuUs ?? [])
     return known.length === 0 ? null : rounded(median(known.map((us) => us[part] / deliveries)))
   }
+  const relays = replays.flatMap(({ relay }) => relay ?? [])
+  const hasMemory = relays.length > 0
   return {
     subscribers,
     rounds,
@@ -92,6 +96,10 @@ async function measureOne(
     ),
     relay_cpu_s_per_million_deliveries: cpu('relay'),
     subscribers_cpu_s_per_million_deliveries: cpu('crowd'),
+    rss_mib: hasMemory ? rounded(median(relays.map(({ rssMib }) => rssMib))) : null,
+    rss_peak_mib: hasMemory
+      ? rounded(Math.max(...relays.map(({ rssPeakMib }) => rssPeakMib)))
+      : null,
     live: await measureBeside(session, plan, subscribers, each),
   }
 }

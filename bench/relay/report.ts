@@ -87,6 +87,10 @@ export function sayReplay(say: Say, figures: ReplayFigures): void {
     const readers = amount(figures.subscribers_cpu_s_per_million_deliveries ?? 0)
     sayFigure(say, 'CPU s/million deliveries', `relay ${amount(cpu)}, subscribers ${readers}`)
   }
+  if (figures.rss_mib !== null) {
+    const most = amount(figures.rss_peak_mib ?? 0)
+    sayFigure(say, 'relay RSS MiB', `${amount(figures.rss_mib)}, most so far ${most}`)
+  }
   sayLatency(say, `ms of another, live at ${live.rate}/s`, live.alone)
   sayLatency(say, '  while these replay', live.meanwhile)
   sayFigure(say, '  replayed meanwhile, events/s', amount(live.replayed_per_s))

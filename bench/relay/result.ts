@@ -110,6 +110,7 @@ function mainFigures({ live, replay }: RelayResult): ReadonlyMap<string, number>
     const at = `replay, ${subscribers} subscribers`
     put(`${at}: events/s`, events_per_s.median)
     put(`${at}: CPU s/million deliveries`, rest.relay_cpu_s_per_million_deliveries)
+    put(`${at}: RSS MiB`, rest.rss_mib)
     put(`${at}: p99 ms of another, live`, rest.live.meanwhile?.p99Ms)
   }
   return found

@@ -45,10 +45,14 @@ export interface Replay {
   readonly received: Received
   readonly seconds: number
   readonly cpuUs: Round['cpuUs']
+  readonly relay: ProcessFigures | null
 }
 
-/** So long without a message, and what has not come will not: a relay may drop events. */
-const SILENT_MS = 10_000
+/**
+ * So long without a message, and what has not come will not: a relay may drop events. On a machine
+ * that others use, a disk may well take ten seconds for one flush.
+ */
+const SILENT_MS = 30_000
 const HOSTS_READ_MS_MAX = 30_000
 const POLL_MS = 20
 const STREAM = '/xrpc/com.atproto.sync.subscribeRepos'
@@ -140,6 +144,7 @@ export class Session implements AsyncDisposable {
       (this.#crowdSize ?? 0) === 0 ? null : this.#crowd.call('reach', goal),
     ])
     const after = this.#figures()
+    if (own.messages === 0) throw new Error(`nothing came from the relay\n${this.#relay.output}`)
     for (const { ended } of [own, ...(others === null ? [] : [others])]) {
       if (ended !== null) throw new Error(`a subscriber lost its stream: ${ended}`)
     }
@@ -170,11 +175,12 @@ export class Session implements AsyncDisposable {
     await this.#crowd.call('open', this.#replaying({ count: subscribers, until }))
     const received = await this.#crowd.call('reach', { messages: events, silentMs: SILENT_MS })
     const seconds = (performance.now() - start) / 1_000
-    const cpuUs = cpuBetween(before, this.#figures())
+    const after = this.#figures()
+    const cpuUs = cpuBetween(before, after)
     await this.#crowd.call('close')
     if (received.ended !== null) throw new Error(`replay: ${received.ended}`)
     assert(received.messagesLeast >= events, 'the whole window is replayed')
-    return { received, seconds, cpuUs }
+    return { received, seconds, cpuUs, relay: after.relay }
   }
 
   /** Begins replays that go on until the next call of `subscribe`, of so many events each. */
