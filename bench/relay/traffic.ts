@@ -21,10 +21,12 @@ const RECORDS = 3_000
  * a sixth, which is hundreds of commits a second, one after another: no account does that.
  */
 const AUTHOR_SKEW = 0.6
+/** Of 148 accounts that a relay of the whole network sent, all had keys on the other curve. */
+const P256_SHARE = 0.01
 const START_MS = Date.UTC(2026, 0, 1)
 const RATE = 50
 /** To be raised with what the signed traffic depends on and its options do not tell. */
-const LAYOUT = 'traffic1'
+const LAYOUT = 'traffic2'
 
 /**
  * Path of a traffic file that has at least so many events; it is signed when there is none, which
@@ -56,6 +58,7 @@ export async function trafficPath(
     records: RECORDS,
     rate: RATE,
     authorSkew: AUTHOR_SKEW,
+    p256Share: P256_SHARE,
     startMs: START_MS,
     onProgress,
   })

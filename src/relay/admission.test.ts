@@ -28,6 +28,8 @@ interface Fake {
   answers: ((did: string) => DocumentOutcome) | null
   decide: (seq: number) => Decision
   readonly crowding: string[]
+  /** Lets requests go on that found no answer. */
+  wake(): void
   arrive(seq: number, name: string, kind?: '#account' | '#identity'): void
 }
 
@@ -57,6 +59,9 @@ function create(): Fake {
     answers: found,
     decide: () => pass,
     crowding: [],
+    wake() {
+      for (const resume of waiting.splice(0)) resume()
+    },
     arrive(seq, name, kind = '#account') {
       const body = { seq, did: did(name), time: '2026-01-01T00:00:00Z' }
       const frame =
@@ -170,6 +175,27 @@ test('I9: a host is held back for one account for a moment, then what is too muc
   assert.deepEqual(fake.crowding, ['begin', 'end'])
   fake.arrive(501, 'x')
   assert.deepEqual(fake.outcomes, ['drop 501 deferred-overflow'])
+})
+
+test('I9: a host is held back for as long as nobody has answered, and nothing is dropped', async () => {
+  const fake = create()
+  fake.answers = null
+  for (let seq = 1; seq <= DEFERRED_PER_DID_MAX; seq++) fake.arrive(seq, 'x')
+  await settle()
+  fake.clock.advance(8_000)
+  await settle()
+  assert.deepEqual(fake.crowding, ['begin'])
+  fake.arrive(500, 'x')
+  assert.equal(fake.outcomes.length, 0)
+  fake.answers = found
+  fake.wake()
+  await settle()
+  const seqs = [...Array.from({ length: DEFERRED_PER_DID_MAX }, (_, i) => i + 1), 500]
+  assert.deepEqual(
+    fake.outcomes,
+    seqs.map((seq) => `pass ${seq}`),
+  )
+  assert.deepEqual(fake.crowding, ['begin', 'end'])
 })
 
 test('a DID that is none, or does not exist, is refused', async () => {

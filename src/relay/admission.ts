@@ -29,8 +29,9 @@ export const DEFER_MS_MAX: number = 5 * 60_000
  */
 export const DEFERRED_PER_DID_MAX = 100
 /**
- * How long a host is held back for one DID, ms. After that the DID is at fault, and what else comes
- * for it is dropped, rather than that the host's other accounts wait.
+ * How long a host is held back for one DID that cannot be resolved, ms. After that the DID is at
+ * fault, and what else comes for it is dropped, rather than that the host's other accounts wait.
+ * One that nobody has answered about yet is at no fault: its first look-up has an end of its own.
  */
 const CROWDED_MS_MAX = 5_000
 
@@ -79,6 +80,7 @@ export class Admission {
       conclude: (waiting, outcome) => this.#conclude(waiting, outcome),
       recheckStatus,
       onDeferred,
+      onVain: (waiting) => this.#onVain(waiting),
     })
   }
 
@@ -204,7 +206,7 @@ export class Admission {
       waiting.onVerified()
       return
     }
-    const line = this.#lines.get(`${waiting.link.id} ${waiting.did}`)
+    const line = this.#lineOf(waiting)
     if (line?.first === waiting) this.#progress(line)
   }
 
@@ -287,15 +289,33 @@ export class Admission {
     if (line.crowded !== null || line.isSlow) return
     link.crowd('begin')
     line.crowded = this.#options.clock.after(CROWDED_MS_MAX, () => {
-      line.isSlow = true
-      this.#uncrowd(line, link)
+      line.isOverdue = true
+      this.#giveUpIfInVain(line, link)
     })
+  }
+
+  #onVain(waiting: Waiting): void {
+    waiting.askedInVain = true
+    const line = this.#lineOf(waiting)
+    if (line !== undefined) this.#giveUpIfInVain(line, waiting.link)
+  }
+
+  /** Lets the host go on without the line, once both its time and its first try are over. */
+  #giveUpIfInVain(line: Line, link: Arrival['link']): void {
+    if (!line.isOverdue || line.first?.askedInVain !== true) return
+    line.isSlow = true
+    this.#uncrowd(line, link)
+  }
+
+  #lineOf({ link, did }: Waiting): Line | undefined {
+    return this.#lines.get(`${link.id} ${did}`)
   }
 
   #uncrowd(line: Line, link: Arrival['link']): void {
     if (line.crowded === null) return
     line.crowded.cancel()
     line.crowded = null
+    line.isOverdue = false
     link.crowd('end')
   }
 

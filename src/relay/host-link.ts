@@ -20,11 +20,11 @@ import { HostSequence, type SequencePlace } from './host-sequence.ts'
 const PENDING_EVENTS_MAX = 5_000
 const PENDING_EVENTS_RESUME = 2_500
 /**
- * Bytes of its events that are being verified, likewise: what a thread verifies in some 50 ms, so
- * that the queue never runs dry and a host that floods fills no memory.
+ * Bytes of its events that are being verified, likewise: what a thread verifies in some 25 ms, so
+ * that its queue does not run dry and a host that floods fills no memory.
  */
-const VERIFYING_BYTES_MAX = 2 * 1024 * 1024
-const VERIFYING_BYTES_RESUME = 1024 * 1024
+const VERIFYING_BYTES_MAX = 1024 * 1024
+const VERIFYING_BYTES_RESUME = 512 * 1024
 /** Bytes of its events that wait for identities, likewise. */
 const DEFERRED_BYTES_MAX = 16 * 1024 * 1024
 const DEFERRED_BYTES_RESUME = 8 * 1024 * 1024

@@ -31,6 +31,8 @@ export interface SettlementOptions {
   readonly conclude: (waiting: Waiting, outcome: Pass | Drop) => void
   readonly recheckStatus: (arrival: Arrival, did: string) => Promise<boolean>
   readonly onDeferred: (reason: Reason) => void
+  /** What the event needs has been asked for in vain, and is asked for again. */
+  readonly onVain: (waiting: Waiting) => void
 }
 
 /** What has already been tried for an event. */
@@ -98,6 +100,7 @@ export class Settlement {
     let resolution = await lookups.resolve(link, did)
     if (!resolution.ok && isIdentityEvent(frame)) {
       // It may have come to be since somebody last looked: that is what the event says.
+      this.#options.onVain(waiting)
       resolution = await lookups.again(link, did, 'announcement', deadlineMs)
     }
     const isHost = resolution.ok && resolution.identity.pdsHostname === link.hostname
@@ -127,21 +130,24 @@ export class Settlement {
       return null
     }
     onDeferred('identity-unresolved')
+    this.#options.onVain(waiting)
     await sleep(clock, waitMs, signal)
     return signal.aborted ? null : lookups.resolve(link, did)
   }
 
   /** Asks whoever can lift a refusal; null when it stands. */
   async #settleDoubt(
-    { did, deadlineMs }: Waiting,
+    waiting: Waiting,
     arrival: Arrival,
     before: Identity,
     decision: Doubt,
     tried: Tried,
   ): Promise<Resolution | null> {
-    const { lookups, onDeferred, recheckStatus } = this.#options
+    const { lookups, onDeferred, onVain, recheckStatus } = this.#options
+    const { did, deadlineMs } = waiting
     if (decision.kind === 'doubt-status' && !tried.statusAsked) {
       tried.statusAsked = true
+      onVain(waiting)
       const active = await recheckStatus(arrival, did)
       return active ? lookups.resolve(arrival.link, did) : null
     }
@@ -150,6 +156,7 @@ export class Settlement {
     if (before.fetchedAtMs > arrival.receivedAtMs) return null
     tried.refreshed = true
     onDeferred(decision.reason)
+    onVain(waiting)
     const cause = isIdentityEvent(arrival.frame) ? 'announcement' : 'event'
     const fresh = await lookups.again(arrival.link, did, cause, deadlineMs)
     if (!fresh.ok) return fresh.reason === 'identity-missing' ? null : fresh

@@ -32,6 +32,8 @@ export class Waiting {
   onVerified: (() => void) | null = null
   /** Counted as deferred: it waits for more than its verification. */
   isDeferred = false
+  /** What it needs has been asked for, and has not been had. */
+  askedInVain = false
   #arrival: Arrival | null
   #origin: Omit<Arrival, 'frame'>
   #bytes: Uint8Array
@@ -87,7 +89,9 @@ export class Line {
   isSettling = false
   /** Runs while the host is held back for this line. */
   crowded: Timer | null = null
-  /** The host has been held back long enough: what finds the line full is dropped. */
+  /** The host has been held back for as long as one DID is worth. */
+  isOverdue = false
+  /** It is, and in vain: the host goes on, and what finds the line full is dropped. */
   isSlow = false
   #waiting: Waiting[] = []
   #head = 0

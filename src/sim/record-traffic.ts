@@ -6,7 +6,7 @@ import { TrafficWriter } from './traffic-writer.ts'
 
 export interface RecordOptions extends Pick<
   SimulationOptions,
-  'seed' | 'accounts' | 'records' | 'rate' | 'authorSkew' | 'startMs'
+  'seed' | 'accounts' | 'records' | 'rate' | 'authorSkew' | 'p256Share' | 'startMs'
 > {
   readonly hosts: number
   /** Events to sign. */
@@ -26,7 +26,7 @@ const BACKLOG_BYTES_MAX = 16 * 1024 * 1024
  * @returns How many frames were written.
  */
 export async function recordTraffic(path: string, options: RecordOptions): Promise<number> {
-  const { seed, accounts, records, rate, authorSkew, startMs, hosts } = options
+  const { seed, accounts, records, rate, authorSkew, p256Share, startMs, hosts } = options
   const sim = new Simulation({
     seed,
     accounts,
@@ -34,6 +34,7 @@ export async function recordTraffic(path: string, options: RecordOptions): Promi
     rate,
     startMs,
     ...(authorSkew === undefined ? {} : { authorSkew }),
+    ...(p256Share === undefined ? {} : { p256Share }),
     endpoints: Array.from({ length: hosts }, (_, i) => `https://pds${i}.sim.example.com`),
     backlogBytesMax: BACKLOG_BYTES_MAX,
   })

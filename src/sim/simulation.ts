@@ -38,6 +38,8 @@ export interface SimulationOptions {
    * first one then writes a sixth of everything.
    */
   readonly authorSkew?: number
+  /** Share of accounts whose key is on P-256; default 0.15, so that both curves are met. */
+  readonly p256Share?: number
   /** Where that time begins, ms since the epoch. */
   readonly startMs: number
   /** How far each host's clock is ahead, ms; default 0 for all. */
@@ -259,7 +261,7 @@ export class Simulation {
     const { seed, startMs } = this.options
     const number = this.accounts.length
     const random = this.#people
-    const curve = random.next() < P256_SHARE ? 'p256' : 'k256'
+    const curve = random.next() < (this.options.p256Share ?? P256_SHARE) ? 'p256' : 'k256'
     const format = random.next() < LEGACY_SHARE ? 'legacy' : 'multikey'
     const template = past === 'grown' ? pickOf(random, this.#templates) : undefined
     const keySeed = `${seed} account ${number}`
