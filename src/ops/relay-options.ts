@@ -195,7 +195,7 @@ export const RELAY_OPTIONS = {
     max: 64,
     default: 'auto',
     group: 'Running',
-    help: 'Threads that verify events, or auto: one less than there are cores, from 1 to 8.',
+    help: 'Threads that verify events, or auto: as many as there are cores, up to 8.',
     why: 'Verification is most of the work. 0 does it in the thread that does everything else: for tests.',
   },
   drainTimeout: {

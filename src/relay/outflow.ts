@@ -68,7 +68,7 @@ export class Outflow {
       onDurable: (batch) => this.#onDurable(batch),
       onPublished: (batch, flushMs) => this.#onPublished(batch, flushMs),
       onFailed: options.onFailed,
-      monotonicMs: () => options.clock.monotonicMs(),
+      clock: options.clock,
     })
   }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LogAppend } from '../log/log-types.ts'
-import { Sequencer, type Submission } from './sequencer.ts'
+import { createFakeClock } from '../identity/testing/fake-clock.ts'
+import { Sequencer, type SequencerHooks, type Submission } from './sequencer.ts'
 
 interface FakeLog {
   readonly appended: LogAppend[][]
@@ -21,8 +22,14 @@ const nothing = (): void => undefined
 const range = (batch: readonly { readonly seq: number }[]): string =>
   `${batch[0]?.seq}-${batch.at(-1)?.seq}`
 
+/** By which everything takes so long that no flush need wait for its time. */
+function slowClock(): SequencerHooks['clock'] {
+  let nowMs = 0
+  return { monotonicMs: () => (nowMs += 10), after: () => assert.fail('no flush waits') }
+}
+
 /** A sequencer over a log that keeps nothing and finishes an append when it is told to. */
-function create(firstSeq = 1): FakeLog {
+function create(firstSeq = 1, clock: SequencerHooks['clock'] = slowClock()): FakeLog {
   let finish = nothing
   const fake: Omit<FakeLog, 'sequencer'> = {
     appended: [],
@@ -49,7 +56,7 @@ function create(firstSeq = 1): FakeLog {
     },
     onPublished: (batch) => void fake.steps.push(`published ${range(batch)}`),
     onFailed: (error) => void fake.errors.push(error),
-    monotonicMs: () => 0,
+    clock,
   })
   return Object.assign(fake, { sequencer })
 }
@@ -152,4 +159,41 @@ test('I2: a seq whose event cannot be encoded is not lost', async () => {
   assert.equal(sequencer.queued, 0)
   assert.equal(sequencer.submit(event()), 1)
   await turn()
+})
+
+test('a flush waits for company, but not the first, not for long, and not for a drain', async () => {
+  const clock = createFakeClock()
+  const fake = create(1, clock)
+  const { sequencer, steps } = fake
+  const appends = (): string[] => steps.filter((step) => step.startsWith('append'))
+  sequencer.submit(event())
+  await turn()
+  assert.deepEqual(appends(), ['append 1-1'], 'nobody waits after a pause')
+  fake.flush()
+  await turn()
+  sequencer.submit(event())
+  clock.advance(2)
+  sequencer.submit(event())
+  await turn()
+  assert.deepEqual(appends().length, 1)
+  clock.advance(2)
+  await turn()
+  assert.deepEqual(appends().slice(1), ['append 2-3'], '4 ms after the flush before')
+  fake.flush()
+  await turn()
+  for (let i = 0; i < 63; i++) sequencer.submit(event())
+  await turn()
+  assert.equal(appends().length, 2)
+  sequencer.submit(event())
+  await turn()
+  assert.deepEqual(appends().slice(2), ['append 4-67'], 'enough of them go at once')
+  fake.flush()
+  await turn()
+  sequencer.submit(event())
+  await turn()
+  const drained = sequencer.drain()
+  await turn()
+  assert.deepEqual(appends().slice(3), ['append 68-68'])
+  fake.flush()
+  await drained
 })

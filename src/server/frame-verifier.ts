@@ -18,10 +18,7 @@ interface FrameVerifierParts {
   readonly metrics: RelayMetrics
 }
 
-/**
- * Most threads without being told: the one that feeds them is busy with eight. One there is even on
- * a single core: what is handed to it is bounded by host, and no host that floods stops the others.
- */
+/** Most threads without being told: the one that feeds them is busy with eight. */
 const AUTO_THREADS_MAX = 8
 
 /** Opened with the relay: verifies in threads, or, without any, where frames are received. */
@@ -29,8 +26,8 @@ export async function openFrameVerifier(
   { options, lifecycle, logger, clock, metrics }: FrameVerifierParts,
   verifier: SignatureVerifier,
 ): Promise<FrameVerifier> {
-  const auto = Math.min(AUTO_THREADS_MAX, Math.max(1, availableParallelism() - 1))
-  const threads = options.verifierThreads ?? auto
+  // One for each core, though there is another thread besides: that needs a third of a core.
+  const threads = options.verifierThreads ?? Math.min(AUTO_THREADS_MAX, availableParallelism())
   metrics.verifierThreads.set(threads)
   const { checks } = options
   const onDefect = (error: unknown): void => logger.error('relay: a defect in verifying', { error })

@@ -24,7 +24,7 @@ export type ThreadStarter = (settings: ThreadSettings, listener: ThreadListener)
  * needs more ends, and does not take the process with it.
  */
 const OLD_GENERATION_MIB_MAX = 256
-const YOUNG_GENERATION_MIB_MAX = 24
+const YOUNG_GENERATION_MIB_MAX = 12
 
 /** The file beside this one, in source and in what the compiler makes of it. */
 const SCRIPT = new URL(
