@@ -270,3 +270,34 @@ describe('liveness and limits', () => {
     assert.equal(addressGroup('unknown'), 'unknown')
   })
 })
+
+describe('a crowd', () => {
+  test('is written to at intervals that grow with it, and in order; a few are not', async () => {
+    const clock = new ManualClock()
+    const { log, port, broadcaster } = await serve(clock)
+    const sent = (): number[] => broadcaster.sessions().map(({ eventsSent }) => eventsSent)
+    const few = await Promise.all(Array.from({ length: 5 }, () => bareClient(port, '')))
+    await until(() => broadcaster.sessions().length === few.length, 'sessions')
+    for (let i = 1; i <= 3; i++) {
+      log.publish(1)
+      assert.deepEqual(new Set(sent()), new Set([i]))
+    }
+    await Promise.all(Array.from({ length: 35 }, () => bareClient(port, '')))
+    await until(() => broadcaster.sessions().length === 40, 'sessions')
+    const before = sent()
+    const since = (): number[] => sent().map((count, i) => count - (before[i] ?? 0))
+    await clock.advance(100)
+    log.publish(1)
+    assert.deepEqual(new Set(since()), new Set([1]), 'after a pause at once')
+    for (let i = 0; i < 7; i++) log.publish(1)
+    await clock.advance(3)
+    assert.deepEqual(new Set(since()), new Set([1]))
+    await clock.advance(1)
+    assert.deepEqual(new Set(since()), new Set([8]), '0.1 ms for each of 40')
+    log.publish(1)
+    const stopped = broadcaster.stop()
+    assert.deepEqual(new Set(since()), new Set([9]), 'what was published is sent before the end')
+    await clock.advance(10_000)
+    await stopped
+  })
+})

@@ -26,6 +26,15 @@ export const SUBSCRIBERS_PER_ADDRESS_MAX = 50
 /** Largest message that a client may send; there is nothing for it to say. */
 const INBOUND_MESSAGE_BYTES_MAX = 4 * 1024
 const USER_AGENT_CHARS_MAX = 128
+/**
+ * What is published is handed out so long after the time before, ms for each subscriber, at most
+ * HAND_OUT_MS_MAX. A write to a socket costs some 3 µs whatever is in it, up to a dozen events: of a
+ * crowd, each gets several at once, and a few subscribers get all at once.
+ */
+const HAND_OUT_MS_EACH = 0.1
+/** As long as a packet takes across a continent. */
+const HAND_OUT_MS_MAX = 50
+
 /** How often every session is looked at. */
 const TICK_MS = 1_000
 const RETRY_AFTER_SECONDS = 30
@@ -76,6 +85,8 @@ export class Broadcaster {
   readonly #unsubscribe: () => void
   #accepted = 0
   #timer: Timer | null = null
+  #handedOutAtMs = Number.NEGATIVE_INFINITY
+  #handOut: Timer | null = null
   #stopping = false
   #whenEmpty: (() => void)[] = []
   /** The reads of the publication being handed out, by where they start. */
@@ -149,6 +160,7 @@ export class Broadcaster {
   stop(): Promise<void> {
     this.#stopping = true
     this.#unsubscribe()
+    if (this.#handOut !== null) this.#handOutNow()
     for (const session of this.#sessions.keys()) session.end('stopping')
     if (this.#sessions.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#whenEmpty.push(resolve))
@@ -215,7 +227,21 @@ export class Broadcaster {
     return chunk
   }
 
+  /** The first publication after a pause is handed out at once; what follows waits its time. */
   #published(): void {
+    if (this.#handOut !== null) return
+    const { clock } = this.#options
+    const intervalMs = Math.min(this.#sessions.size * HAND_OUT_MS_EACH, HAND_OUT_MS_MAX)
+    const waitMs = this.#handedOutAtMs + intervalMs - clock.monotonicMs()
+    // A timer takes a millisecond at least.
+    if (waitMs < 1) this.#handOutNow()
+    else this.#handOut = clock.after(waitMs, () => this.#handOutNow())
+  }
+
+  #handOutNow(): void {
+    this.#handOut?.cancel()
+    this.#handOut = null
+    this.#handedOutAtMs = this.#options.clock.monotonicMs()
     this.#shared = new Map()
     for (const session of this.#sessions.keys()) session.published()
     this.#shared = null
