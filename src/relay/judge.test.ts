@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { SignedRepo } from '../../test/support/signed-repo.ts'
 import { loadVerifier } from '../crypto/verifier.ts'
 import type { Identity } from '../identity/identity.ts'
+import { fail } from '../lib/result.ts'
 import type { AccountRow } from '../store/relay-store.ts'
 import { Accounts } from './accounts.ts'
 import { type EventHost, Judge, withStatus } from './judge.ts'
@@ -118,6 +119,18 @@ test('only a refused signature or a missing key puts the identity in doubt', asy
   assert.equal(decide(strange), 'doubt-identity signature-invalid')
   const { prevData: _, ...orphan } = repo.apply([])
   assert.equal(decide(identityOf(repo), orphan), 'drop prev-data-missing')
+})
+
+test('I3: a verdict that was found with another key does not count', async () => {
+  using court = await openCourt()
+  const repo = new SignedRepo({ seed: 'judge verdicts' })
+  const frame = arrivedFrame('#commit', repo.apply([]))
+  const key = new SignedRepo({ seed: 'the key before' }).key.publicKey
+  const refused = { key, verdict: fail('signature-invalid', 'another key signed') }
+  const decision = court.judge.decide(frame, HOST, identityOf(repo), refused)
+  assert.deepEqual(decision, { kind: 'verify', key: repo.key.publicKey })
+  const accepted = court.decide(frame, HOST, identityOf(repo))
+  assert.equal(short(accepted), 'pass')
 })
 
 test('I11: an account that is inactive or taken down is held to that', async () => {

@@ -1,7 +1,7 @@
 /** Who verifies the frames of a relay: as many threads as its options say. */
 import { availableParallelism } from 'node:os'
 import type { SignatureVerifier } from '../crypto/verifier.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Lifecycle } from '../ops/lifecycle.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { RelayMetrics } from '../ops/relay-metrics.ts'
@@ -46,7 +46,8 @@ export async function openFrameVerifier(
         threads,
         verifier,
         checks,
-        clock,
+        // Threads work in real time, whatever time the relay is told.
+        clock: systemClock,
         onDefect,
         onThreadEnded: (why, lostEvents) => {
           metrics.verifierEnds.add(1)
