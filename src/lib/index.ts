@@ -16,7 +16,16 @@
  * @module
  */
 export { assert, AssertionError, must, unreachable } from './assert.ts'
-export { bytesEqual, compareBytes, concatBytes, fromHex, fromUtf8, toHex, utf8 } from './bytes.ts'
+export {
+  bytesEqual,
+  compareBytes,
+  concatBytes,
+  fromHex,
+  fromUtf8,
+  startsWith,
+  toHex,
+  utf8,
+} from './bytes.ts'
 export { type Clock, sleep, stayAwake, systemClock, type Timer } from './clock.ts'
 export { armCrashPoint, CRASH_POINTS, crashPoint, type CrashPoint } from './crash-point.ts'
 export { createDeadline, type Deadline } from './deadline.ts'

@@ -9,7 +9,7 @@
  * ```
  */
 import { assert } from '../lib/assert.ts'
-import { plainBytes, utf8 } from '../lib/bytes.ts'
+import { plainBytes, startsWith, utf8 } from '../lib/bytes.ts'
 import { DRISL_ITEMS_MAX, FRAME_BYTES_MAX, SEQ_MAX } from '../lib/limits.ts'
 import type { InvalidReason } from '../lib/reasons.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -36,11 +36,15 @@ interface Header {
 
 const KNOWN_TYPES: readonly KnownType[] = ['#commit', '#identity', '#account', '#sync', '#info']
 
-/** The headers of nearly all frames, byte for byte: {"t": type, "op": 1}, keys in DRISL order. */
+/** The header of nearly all messages of a type: {"t": type, "op": 1}, keys in DRISL order. */
+export function usualHeader(type: KnownType): Uint8Array {
+  const text = utf8(type)
+  return Uint8Array.of(0xa2, 0x61, 0x74, 0x60 + text.length, ...text, 0x62, 0x6f, 0x70, 1)
+}
+
 const KNOWN_HEADERS: readonly { readonly bytes: Uint8Array; readonly header: Header }[] =
   KNOWN_TYPES.map((type) => {
-    const text = utf8(type)
-    const bytes = Uint8Array.of(0xa2, 0x61, 0x74, 0x60 + text.length, ...text, 0x62, 0x6f, 0x70, 1)
+    const bytes = usualHeader(type)
     return { bytes, header: { op: 1, type, end: bytes.length } }
   })
 
@@ -90,12 +94,6 @@ function parseHeader(bytes: Uint8Array): Result<Header, InvalidReason> {
   if (op !== 1) return fail('frame-unknown-op', `op is ${op}`)
   if (typeof t !== 'string') return fail('frame-malformed', 'header has no text t')
   return ok({ op, type: t, end })
-}
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  if (bytes.length < prefix.length) return false
-  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix[i]) return false
-  return true
 }
 
 const SEQ_KEY = utf8('seq')

@@ -4,9 +4,10 @@
  */
 import { asciiText } from '../crypto/ascii.ts'
 import { scanMap, textAt, uintAt } from '../data/drisl.ts'
-import { plainBytes, utf8 } from '../lib/bytes.ts'
+import { plainBytes, startsWith } from '../lib/bytes.ts'
 import { isSeq } from './frame-check.ts'
 import type { MessageFrame, SeqFrame } from './frame-types.ts'
+import { usualHeader } from './frame.ts'
 
 /** The types of events that carry a commit. */
 export type RepositoryType = '#commit' | '#sync'
@@ -25,14 +26,7 @@ export interface PeekedFrame extends SeqFrame {
   readonly seq: number
 }
 
-/** {"t": type, "op": 1}, keys in DRISL order. */
-const HEADERS: readonly { readonly type: RepositoryType; readonly bytes: Uint8Array }[] = (
-  ['#commit', '#sync'] as const
-).map((type) => {
-  const text = utf8(type)
-  const bytes = Uint8Array.of(0xa2, 0x61, 0x74, 0x60 + text.length, ...text, 0x62, 0x6f, 0x70, 1)
-  return { type, bytes }
-})
+const HEADERS = (['#commit', '#sync'] as const).map((type) => ({ type, bytes: usualHeader(type) }))
 
 /** Longest text that is taken for a DID, a rev or a time: the longest DID is 2,048 bytes. */
 const TEXT_BYTES_MAX = 2_048
@@ -84,12 +78,6 @@ export function peekedOf(frame: Extract<MessageFrame, { type: RepositoryType }>)
   const did = type === '#commit' ? frame.body.repo : frame.body.did
   const { rev, time } = body
   return { kind: 'peeked', type, did, rev, time, seq, bytes, seqOffset, seqLength }
-}
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  if (bytes.length < prefix.length) return false
-  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix[i]) return false
-  return true
 }
 
 /** A name of three or four bytes as a number; 0 for all others. */
