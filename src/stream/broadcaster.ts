@@ -27,7 +27,7 @@ export const SUBSCRIBERS_PER_ADDRESS_MAX = 50
 const INBOUND_MESSAGE_BYTES_MAX = 4 * 1024
 const USER_AGENT_CHARS_MAX = 128
 /**
- * What is published is handed out so long after the time before, ms for each subscriber, at most
+ * What is published is handed out so long after the last time, ms for each subscriber, at most
  * HAND_OUT_MS_MAX. A write to a socket costs some 3 µs whatever is in it, up to a dozen events: of a
  * crowd, each gets several at once, and a few subscribers get all at once.
  */
