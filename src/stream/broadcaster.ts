@@ -28,8 +28,8 @@ const INBOUND_MESSAGE_BYTES_MAX = 4 * 1024
 const USER_AGENT_CHARS_MAX = 128
 /**
  * What is published is handed out so long after the last time, ms for each subscriber, at most
- * HAND_OUT_MS_MAX. A write to a socket costs some 3 µs whatever is in it, up to a dozen events: each
- * of a crowd gets several at once, and a few subscribers get all as it comes.
+ * HAND_OUT_MS_MAX. A write to a socket costs some 3 µs, be it one event or a dozen: each of a
+ * crowd gets several at once, and a few subscribers get all as it comes.
  */
 const HAND_OUT_MS_EACH = 0.1
 /** As long as a packet takes across a continent. */
