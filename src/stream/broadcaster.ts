@@ -31,7 +31,7 @@ const USER_AGENT_CHARS_MAX = 128
  * HAND_OUT_MS_MAX. A write to a socket costs some 3 µs, be it one event or a dozen: each of a
  * crowd gets several at once, and a few subscribers get all as it comes.
  */
-const HAND_OUT_MS_EACH = 0.1
+const HAND_OUT_MS_EACH = 0.2
 /** As long as a packet takes across a continent. */
 const HAND_OUT_MS_MAX = 50
 
