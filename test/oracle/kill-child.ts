@@ -27,7 +27,6 @@ const relay = await startRelay({
   data,
   plc: [plc],
   hosts,
-  verifierThreads: 2,
   logOptions: {
     storage: recorder.storage,
     segmentBytesMax: SEGMENT_BYTES,
