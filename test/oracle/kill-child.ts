@@ -27,6 +27,7 @@ const relay = await startRelay({
   data,
   plc: [plc],
   hosts,
+  verifierThreads: 2,
   logOptions: {
     storage: recorder.storage,
     segmentBytesMax: SEGMENT_BYTES,
